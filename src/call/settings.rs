@@ -1,0 +1,179 @@
+//! How a call behaves, as a shop sets it. Parsed whole at the door; every field has a default that works.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::ToolSpec;
+use crate::{
+    audio::{Line, VadSettings},
+    language::Language,
+    privacy::Pii,
+};
+
+/// Everything a call needs to know before it is answered.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// What the line carries and can do.
+    pub line: Line,
+    /// The wall clock at the moment of the answer, in the shop's zone.
+    pub clock: jiff::Zoned,
+    /// The caller's number, where the line told it.
+    pub caller: Option<Pii<String>>,
+    /// How the call behaves.
+    pub settings: Arc<Settings>,
+    /// The system prompt.
+    pub instructions: Arc<str>,
+    /// What to say first, `{disclosure}` already filled in. Empty: the caller speaks first.
+    pub greeting: Arc<str>,
+    /// The tools the model may ask for.
+    pub tools: Arc<[ToolSpec]>,
+    /// The recogniser gives partial texts while the caller speaks.
+    pub stt_partials: bool,
+    /// The recogniser answers a commit.
+    pub stt_commits: bool,
+}
+
+/// The settings of a call: `[call]` in a tenant's file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The language of the conversation.
+    pub language: Language,
+    /// When the caller has finished.
+    pub endpointing: Endpointing,
+    /// When the caller cuts in.
+    pub interruption: Interrupting,
+    /// What is speech and what is noise.
+    pub vad: VadSettings,
+    /// Milliseconds from the end of the caller's speech after which a filler is spoken when nothing else was (a
+    /// caller is never left in silence beyond 2500).
+    pub filler_ms: u64,
+    /// Milliseconds a tool may take before the caller hears that we are checking.
+    pub patience_ms: u64,
+    /// Milliseconds from the question to the model after which the call gives up on it and apologises.
+    pub answer_ms: u64,
+    /// Seconds of silence before we ask whether the caller is still there.
+    pub silence_s: u64,
+    /// How often we ask before we say goodbye.
+    pub reprompts: u32,
+    /// The longest call, in seconds.
+    pub duration_max_s: u64,
+    /// The keys that end an entry; a pause ends it too.
+    pub keys_end: String,
+    /// Milliseconds after the last key that end an entry.
+    pub keys_pause_ms: u64,
+    /// End the call when we have said one of the end phrases of the language.
+    pub end_phrases: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            language: Language::Italian,
+            endpointing: Endpointing::default(),
+            interruption: Interrupting::default(),
+            vad: VadSettings::default(),
+            filler_ms: 1_800,
+            patience_ms: 1_200,
+            answer_ms: 9_000,
+            silence_s: 10,
+            reprompts: 2,
+            duration_max_s: 900,
+            keys_end: "#".into(),
+            keys_pause_ms: 2_000,
+            end_phrases: true,
+        }
+    }
+}
+
+/// When the caller has finished: how much silence, by what was said. Milliseconds of silence in received audio.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Endpointing {
+    /// `text` reads what was said; `silence` only counts.
+    pub policy: EndpointingPolicy,
+    /// For a sentence that could be complete.
+    pub silence_ms: u64,
+    /// For one that surely is (a short answer, closing punctuation).
+    pub complete_ms: u64,
+    /// For one that surely is not ("vorrei prenotare per").
+    pub unfinished_ms: u64,
+    /// While a number, plate or name is being dictated, or after we asked for one.
+    pub dictation_ms: u64,
+    /// After this much silence the recogniser is told to finish what it has.
+    pub commit_ms: u64,
+    /// How long to wait for a transcript after the silence before going on without it.
+    pub transcript_ms_max: u64,
+    /// Believe the recogniser's own end of turn, where it has one.
+    pub trust_engine: bool,
+}
+
+impl Default for Endpointing {
+    fn default() -> Self {
+        Self {
+            policy: EndpointingPolicy::Text,
+            silence_ms: 700,
+            complete_ms: 500,
+            unfinished_ms: 1_400,
+            dictation_ms: 1_600,
+            commit_ms: 260,
+            transcript_ms_max: 1_500,
+            trust_engine: true,
+        }
+    }
+}
+
+/// How the end of an utterance is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointingPolicy {
+    /// Silence alone.
+    Silence,
+    /// Silence, weighed by what was said and by what we asked.
+    Text,
+}
+
+/// When the caller cuts in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Interrupting {
+    /// `words`: hold the voice at once, and cut when words come that are no backchannel. `speech`: cut on the length
+    /// of speech alone. `never`: finish every sentence.
+    pub policy: InterruptingPolicy,
+    /// Milliseconds of speech that hold the voice.
+    pub hold_ms: u64,
+    /// Milliseconds of unbroken speech that cut without any words.
+    pub cut_ms: u64,
+    /// Milliseconds without words or speech after which a held voice goes on.
+    pub resume_ms: u64,
+    /// Words (backchannels apart) that make an interruption.
+    pub words_min: u32,
+    /// Speak softer from the first sign of speech until it is decided.
+    pub duck: bool,
+}
+
+impl Default for Interrupting {
+    fn default() -> Self {
+        Self { policy: InterruptingPolicy::Words, hold_ms: 120, cut_ms: 700, resume_ms: 600, words_min: 1, duck: true }
+    }
+}
+
+/// How a cut-in is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InterruptingPolicy {
+    /// Hold on speech, cut on words.
+    Words,
+    /// Cut on speech.
+    Speech,
+    /// The caller waits.
+    Never,
+}
+
+impl Settings {
+    /// A setting in milliseconds.
+    pub(crate) const fn ms(value: u64) -> Duration {
+        Duration::from_millis(value)
+    }
+}
