@@ -15,7 +15,8 @@ use pronto::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const START: &str = r#"{"event":"start","sequenceNumber":"1","start":{"streamSid":"MZ1","callSid":"CA1"},"streamSid":"MZ1"}"#;
+const START: &str =
+    r#"{"event":"start","sequenceNumber":"1","start":{"streamSid":"MZ1","callSid":"CA1"},"streamSid":"MZ1"}"#;
 
 fn started() -> TwilioServer {
     let mut server = TwilioServer::new();
@@ -39,9 +40,7 @@ fn session(name: &str) -> Vec<(String, Value)> {
     let path = format!("{}/tests/fixtures/twilio/{name}", env!("CARGO_MANIFEST_DIR"));
     let lines = std::fs::read_to_string(path).unwrap();
     let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines
-        .filter_map(|line| Some((line.get("dir")?.as_str()?.to_owned(), line.get("json")?.clone())))
-        .collect()
+    lines.filter_map(|line| Some((line.get("dir")?.as_str()?.to_owned(), line.get("json")?.clone()))).collect()
 }
 
 /// Everything the carrier sent in a session, read; with the audio's bytes and times.
@@ -201,16 +200,14 @@ fn strings_and_numbers_are_the_same() {
         (json!("soon"), None),
         (json!(null), None),
     ] {
-        let media = json!({"event":"media","sequenceNumber":2,"media":{"chunk":1,"timestamp":timestamp,"payload":"/w"}});
+        let media =
+            json!({"event":"media","sequenceNumber":2,"media":{"chunk":1,"timestamp":timestamp,"payload":"/w"}});
         let json = media.to_string();
         let read = text(&mut server, &json).unwrap();
         let media_time = time.map(Duration::from_millis);
         assert_eq!(read, Incoming::Audio { payload: &[255], media_time, sequence: None }, "{timestamp}");
     }
-    assert_eq!(
-        text(&mut server, r#"{"event":"dtmf","dtmf":{"digit":5}}"#),
-        Ok(Incoming::Key(Key::new('5').unwrap()))
-    );
+    assert_eq!(text(&mut server, r#"{"event":"dtmf","dtmf":{"digit":5}}"#), Ok(Incoming::Key(Key::new('5').unwrap())));
     // An encoder that escapes the slashes of base64, as some do.
     let escaped = r#"{"event":"media","media":{"payload":"\/\/\/\/"}}"#;
     assert!(matches!(text(&mut server, escaped), Ok(Incoming::Audio { payload: [255, 255, 255], .. })));
@@ -218,11 +215,11 @@ fn strings_and_numbers_are_the_same() {
 
 #[test]
 fn a_start_is_checked_and_the_error_names_the_field() {
-    let check = |start: Value| text(&mut TwilioServer::new(), &json!({"event":"start","start":start}).to_string())
-        .map(|read| matches!(read, Incoming::Started(_)));
-    let format = |encoding: &str, rate: Value, channels: Value| {
-        json!({"streamSid":"MZ","mediaFormat":{"encoding":encoding,"sampleRate":rate,"channels":channels}})
+    let check = |start: Value| {
+        text(&mut TwilioServer::new(), &json!({"event":"start","start":start}).to_string())
+            .map(|read| matches!(read, Incoming::Started(_)))
     };
+    let format = |encoding: &str, rate: Value, channels: Value| json!({"streamSid":"MZ","mediaFormat":{"encoding":encoding,"sampleRate":rate,"channels":channels}});
     assert_eq!(check(json!({"streamSid":"MZ"})), Ok(true));
     assert_eq!(check(format("audio/x-mulaw", json!(8000), json!(1))), Ok(true));
     assert_eq!(check(format("audio/x-mulaw", json!("8000"), json!("1"))), Ok(true));
