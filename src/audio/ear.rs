@@ -167,6 +167,9 @@ impl Chain {
         self.position += wide.len() as u64;
         self.measure(wide);
         self.dtmf.hear(wide, &mut |key| on(Heard::Key(key)));
+        if self.dtmf.sounding() {
+            self.vad.deny();
+        }
         self.vad.hear(wide, &mut |voice| {
             on(match voice {
                 Voice::Started { at, detected } => Heard::SpeechStarted { at, detected },

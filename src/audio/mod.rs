@@ -20,6 +20,7 @@ mod ear;
 mod jitter;
 mod level;
 mod vad;
+mod voicing;
 
 pub mod dtmf;
 
