@@ -23,6 +23,7 @@ mod vad;
 mod voicing;
 
 pub mod dtmf;
+mod echo;
 
 mod pace;
 mod playout;
@@ -31,6 +32,7 @@ pub mod signal;
 
 pub use codec::{CodecError, Decoder, Encoder};
 pub use ear::{Ear, Heard};
+pub use echo::{ECHO_LIKENESS, EchoGuard};
 pub use format::{Codec, Format, Key, Line, Rate, RateError};
 pub use jitter::{HOLE_MAX, Jitter, Piece, REORDER_MAX, Troubles};
 pub use level::{SILENCE_DB, level_db, peak_db};

@@ -179,7 +179,7 @@ const BACK_MAX: u64 = 6_400;
 const RANGE: f32 = 35.0;
 /// How much softer than the caller has spoken so far somebody may be and still be the caller: to go on, to begin, and
 /// to be sure. The neighbours are softer. dB.
-const SOFTER: f32 = 22.0;
+const SOFTER: f32 = 26.0;
 const SOFTER_SIGN: f32 = 20.0;
 const SOFTER_SURE: f32 = 13.0;
 /// A sound that was loudest in its first steps and has lost so much (dB) since is a blow that dies away.

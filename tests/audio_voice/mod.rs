@@ -41,11 +41,11 @@ pub fn speak(text: &str, who: usize) -> Vec<i16> {
     trimmed(&wide)
 }
 
-/// Where the voice itself begins and ends: 10 ms frames within 35 dB of the loudest.
+/// Where the voice itself begins and ends: 10 ms frames within 30 dB of the loudest.
 fn trimmed(sound: &[i16]) -> Vec<i16> {
     let levels: Vec<f32> = sound.chunks(160).map(pronto::audio::level_db).collect();
     let loudest = levels.iter().copied().fold(-100.0, f32::max);
-    let voiced = |level: &f32| *level > loudest - 35.0;
+    let voiced = |level: &f32| *level > loudest - 30.0;
     let first = levels.iter().position(voiced).unwrap_or(0) * 160;
     let last = levels.iter().rposition(voiced).map_or(sound.len(), |at| ((at + 1) * 160).min(sound.len()));
     sound[first..last].to_vec()
