@@ -9,3 +9,9 @@ mod caller_has_finished;
 mod caller_is_answered;
 mod caller_pauses_for_breath;
 mod transcript_comes_late;
+
+mod caller_cuts_in;
+mod caller_says_mm_hm;
+mod door_slams;
+mod history_holds_what_was_heard;
+mod our_own_voice_comes_back;
