@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Action, Actions, AudioIn, Call, Deadline, Event, Interruption, Role, Settings, SttEvent,
+    Action, Actions, AudioIn, Call, Event, Interruption, Role, Settings, SttEvent,
     endpointing::Question,
     interruption::{CutIn, Evidence, Verdict},
     limits::{DEAD_AIR_MAX, ECHO_LIKENESS, PAUSE_KEPT},
@@ -249,10 +249,5 @@ impl Call {
             reply.report.endpoint = Some(endpoint);
             reply.report.transcript = transcript;
         }
-    }
-
-    /// A held voice or an utterance without its text, when no audio comes to move them on.
-    pub(super) fn hold_deadline(&self) -> Deadline {
-        if self.cut_in.is_some() { Deadline::Hold } else { Deadline::Transcript }
     }
 }

@@ -11,6 +11,8 @@ use crate::{
     language::Language,
 };
 
+pub mod phrases;
+
 mod error;
 
 pub use error::{Fault, Kind, ProviderError, Retry};
