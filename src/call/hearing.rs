@@ -6,9 +6,10 @@ use super::{
     Action, Actions, AudioIn, Call, Event, Interruption, Role, Settings, SttEvent,
     endpointing::Question,
     interruption::{CutIn, Evidence, Verdict},
-    limits::{DEAD_AIR_MAX, ECHO_LIKENESS, PAUSE_KEPT},
+    limits::{DEAD_AIR_MAX, PAUSE_KEPT},
     words::{contains, without},
 };
+use crate::audio::ECHO_LIKENESS;
 
 /// A recogniser that answers no commits is given this long, after the silence, to make its partial text final.
 const FINAL_GRACE: Duration = Duration::from_millis(250);
