@@ -1,1 +1,4 @@
 //! booking
+
+pub mod phone;
+pub mod plate;
