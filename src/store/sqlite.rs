@@ -144,8 +144,7 @@ impl Store for SqliteStore {
     fn ping(&self) -> Answer<'_, ()> {
         async move {
             // An immediate transaction takes the write lock: a full disk or a lock held elsewhere shows here.
-            let writing =
-                self.writer.begin_with("begin immediate").await.map_err(|error| self.file.using(&error))?;
+            let writing = self.writer.begin_with("begin immediate").await.map_err(|error| self.file.using(&error))?;
             writing.rollback().await.map_err(|error| self.file.using(&error))
         }
         .boxed()

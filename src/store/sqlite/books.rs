@@ -14,7 +14,7 @@ use super::{
 use crate::{
     booking::{
         Appointment, Cancel, Confirmation, Kept, Key, Move, Order, OutboxKind, Refusal, Status, TenantId,
-        capacity::{Assigned, Candidates, bay_resource, plate_resource, resources, technician_resource, units},
+        capacity::{Assigned, Candidates, Resource, units},
         words::fold,
     },
     privacy::Pii,
@@ -92,7 +92,7 @@ impl<'a> Page<'a> {
         if let Some(appointment) = standing.filter(|one| one.status == Status::Booked) {
             return Ok(Ok(Kept { appointment, again: true }));
         }
-        if let Some(other) = self.of_the_car(order.plate.reveal(), order.start, order.end, None).await? {
+        if let Some(other) = self.of_the_car(&order.plate, order.start, order.end, None).await? {
             if other.start == order.start && other.service == order.service {
                 self.note_key(&order.key, other.id).await?;
                 return Ok(Ok(Kept { appointment: other, again: true }));
@@ -134,9 +134,7 @@ impl<'a> Page<'a> {
         if standing.start == wish.start {
             return Ok(Ok(Kept { appointment: standing, again: true }));
         }
-        if let Some(other) =
-            self.of_the_car(standing.plate.reveal(), wish.start, wish.end, Some(wish.id)).await?
-        {
+        if let Some(other) = self.of_the_car(&standing.plate, wish.start, wish.end, Some(wish.id)).await? {
             return Ok(Err(Refusal::CarTaken(other.local)));
         }
         let Some(assigned) = self.assign(&wish.candidates, wish.start, wish.end, Some(wish.id)).await? else {
@@ -187,7 +185,7 @@ impl<'a> Page<'a> {
     /// The appointment that the car has in the interval, besides `but`.
     async fn of_the_car(
         &mut self,
-        plate: &str,
+        plate: &Pii<String>,
         start: Timestamp,
         end: Timestamp,
         but: Option<Uuid>,
@@ -199,7 +197,7 @@ impl<'a> Page<'a> {
              order by o.unit limit 1",
         )
         .bind(self.tenant.as_str())
-        .bind(plate_resource(plate))
+        .bind(Resource::Car(plate.clone()).written())
         .bind(units.start)
         .bind(units.end)
         .bind(but.map(|id| id.to_string()).unwrap_or_default())
@@ -232,8 +230,8 @@ impl<'a> Page<'a> {
         .into_iter()
         .collect();
         Ok(candidates.pick(
-            |bay| !taken.contains(&bay_resource(bay)),
-            |technician| !taken.contains(&technician_resource(technician)),
+            |bay| !taken.contains(&Resource::Bay(bay.to_string()).written()),
+            |technician| !taken.contains(&Resource::Technician(technician.to_string()).written()),
         ))
     }
 
@@ -289,14 +287,14 @@ impl<'a> Page<'a> {
     /// Takes each unit of each resource. Says whether it could: where not, the whole transaction is to be rolled back.
     async fn occupy(&mut self, one: &Appointment) -> Result<bool, StoreError> {
         let units = units(one.start, one.end);
-        for resource in resources(one.bay.as_deref(), &one.technician, one.plate.reveal()) {
+        for resource in Resource::of(one) {
             let written = sqlx::query(
                 "insert into occupied (tenant, resource, unit, appointment)
                  with recursive units (unit) as (select ?3 union all select unit + 1 from units where unit + 1 < ?4)
                  select ?1, ?2, unit, ?5 from units",
             )
             .bind(self.tenant.as_str())
-            .bind(resource)
+            .bind(resource.written())
             .bind(units.start)
             .bind(units.end)
             .bind(one.id.to_string())

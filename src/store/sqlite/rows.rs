@@ -143,10 +143,7 @@ pub(super) async fn outbox(
                     .find(|known| known.as_str() == kind)
                     .ok_or_else(|| file.unreadable("outbox", "kind"))?,
                 appointment: read.id(row, "appointment")?,
-                confirmation: Confirmation {
-                    to: read.pii(row, "recipient")?,
-                    text: Pii::new(read.get(row, "body")?),
-                },
+                confirmation: Confirmation { to: read.pii(row, "recipient")?, text: Pii::new(read.get(row, "body")?) },
                 written: read.time(row, "written_at")?,
                 sent: read.time_if(row, "sent_at")?,
             })
