@@ -39,6 +39,9 @@ pub mod words;
 pub mod phone;
 pub mod plate;
 
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
+
 pub use appointment::{Appointment, Status, Taken};
 pub use check::BookingSetting;
 pub use error::{BookingError, Code};

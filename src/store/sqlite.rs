@@ -25,9 +25,9 @@ use crate::booking::{
 };
 
 /// How long a statement waits for another process to let go of the file; then it is `Locked`.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+const BUSY_WAIT: Duration = Duration::from_secs(3);
 /// How long a task waits for its turn to write or read; then it is `Locked`.
-const QUEUE_WAIT: Duration = Duration::from_secs(15);
+const QUEUE_WAIT: Duration = Duration::from_secs(10);
 /// Connections that read.
 const READERS: u32 = 3;
 
@@ -148,5 +148,26 @@ impl Store for SqliteStore {
             writing.rollback().await.map_err(|error| self.file.using(&error))
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_commit_is_on_the_disk_when_it_answers() {
+        let path = std::env::temp_dir().join(format!("pronto-pragmas-{}.db", std::process::id()));
+        let store = SqliteStore::open(&path).await.expect("a new file");
+        for pool in [&store.writer, &store.readers] {
+            let journal: String = sqlx::query_scalar("pragma journal_mode").fetch_one(pool).await.expect("a pragma");
+            let synchronous: i64 = sqlx::query_scalar("pragma synchronous").fetch_one(pool).await.expect("a pragma");
+            let foreign_keys: bool = sqlx::query_scalar("pragma foreign_keys").fetch_one(pool).await.expect("a pragma");
+            assert_eq!((journal.as_str(), synchronous, foreign_keys), ("wal", 2, true));
+        }
+        store.close().await;
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
     }
 }

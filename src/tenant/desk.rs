@@ -163,7 +163,7 @@ impl Desk {
             Err(Stop::Several(found)) => (answer::several(&self.shop, &found, self.language), Then::GoOn),
             Err(Stop::Store(error)) => {
                 tracing::error!(call = %run.call, tool = %run.name, %error, "the books cannot be reached");
-                self.keep_for_staff(&run, caller.as_ref()).await;
+                self.keep_for_staff(&run, caller.as_ref(), &error).await;
                 (answer::refused(&self.shop, &BookingError::Unavailable, &[], self.language), Then::GoOn)
             }
         };
@@ -420,8 +420,9 @@ impl Desk {
         Key::new(&self.tenant, caller.map(Phone::as_str), tool, arguments)
     }
 
-    /// Keeps a request that the books could not take: as a message if they take that, or else in here.
-    async fn keep_for_staff(&self, run: &ToolRun, caller: Option<&Phone>) {
+    /// Keeps a request that the books could not take: as a message if they take that, or else in here. Books that are
+    /// locked are not asked again: the caller has waited long enough.
+    async fn keep_for_staff(&self, run: &ToolRun, caller: Option<&Phone>, error: &StoreError) {
         let text =
             self.language.phrases().fill("booking.lost_request", &[("tool", &run.name), ("arguments", &run.arguments)]);
         let note = Note {
@@ -431,7 +432,8 @@ impl Desk {
             phone: caller.map(|caller| Pii::new(caller.as_str().to_string())),
             text: Pii::new(bounded(&text, TEXT_CHARS_MAX)),
         };
-        if self.store.take_message(&self.tenant, &note).await.is_ok() {
+        let locked = matches!(error, StoreError::Locked { .. });
+        if !locked && self.store.take_message(&self.tenant, &note).await.is_ok() {
             return;
         }
         let mut backlog = self.backlog();
