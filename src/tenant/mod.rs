@@ -1,1 +1,5 @@
 //! tenant
+
+mod desk;
+
+pub use desk::{Desk, ToolRun};
