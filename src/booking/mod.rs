@@ -38,6 +38,7 @@ pub mod words;
 
 pub mod phone;
 pub mod plate;
+pub mod spoken;
 
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
