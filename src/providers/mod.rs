@@ -31,6 +31,8 @@ mod wav;
 #[cfg(feature = "tokio")]
 mod whole;
 
+#[cfg(feature = "command")]
+pub mod command;
 #[cfg(feature = "openai")]
 pub mod openai;
 
