@@ -1,1 +1,27 @@
-//! tenant
+//! One shop while it runs: its settings, engines, desk and limits.
+//!
+//! A [`Tenant`] does not change. When its settings do, the [`Directory`] holds another one for new calls, and the
+//! calls under way keep theirs until they end. Nothing here is shared between two shops: not an engine, not a
+//! connection to a store, not a lock.
+
+mod id;
+#[cfg(feature = "gateway")]
+mod admission;
+#[cfg(feature = "gateway")]
+mod directory;
+#[cfg(feature = "gateway")]
+mod shop;
+#[cfg(feature = "gateway")]
+mod token;
+#[cfg(feature = "gateway")]
+mod tools;
+
+pub use id::{TenantId, TenantIdError};
+#[cfg(feature = "gateway")]
+pub use {
+    admission::{Admission, Permit},
+    directory::Directory,
+    shop::{Engines, Profile, Tenant, Twilio},
+    token::Tokens,
+    tools::{CallRecord, Tools, ToolRun},
+};

@@ -1,0 +1,298 @@
+//! From the upgrade to the end of one call: who is it, is there room, run it, keep its record.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tracing::Instrument;
+
+use super::{
+    Shared, clock,
+    driver::{Driver, Leave, goodbye},
+    limits,
+    metrics::{self, Refusal},
+    observe::{CallName, Observer, reason},
+    socket::{Received, Socket},
+    streams::{Caller, Streams},
+    wire::Wire,
+};
+use crate::{
+    call::{Call, CallReport, Control, Ending, Setup},
+    privacy::Pii,
+    tenant::{CallRecord, Permit, Tenant},
+    transport::{Dialect, Incoming, Message, Started, Told, Transport},
+};
+
+/// A connection that has been upgraded and carries, or will carry, a call.
+pub(super) struct Arrival {
+    /// Whose call.
+    pub(super) tenant: Arc<Tenant>,
+    /// Its dialect.
+    pub(super) transport: Transport,
+    /// It has shown who it is; otherwise it must do so in the description of the stream.
+    pub(super) trusted: bool,
+    /// Its place, where it was given one before the upgrade.
+    pub(super) permit: Option<Permit>,
+    /// The caller's number, where the address told it.
+    pub(super) from: Option<Pii<String>>,
+    /// The peer's id of the call was part of the address: one connection for it.
+    pub(super) exclusive: bool,
+}
+
+/// A single-use token for a stream that is about to be opened.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// For whom.
+    pub(super) tenant: crate::tenant::TenantId,
+    /// Who calls.
+    pub(super) from: Option<Pii<String>>,
+}
+
+/// A refusal after the upgrade: the reason, and what the socket is closed with.
+struct TurnedAway(Refusal, CloseCode, &'static str);
+
+impl TurnedAway {
+    const SILENT: Self = Self(Refusal::NeverStarted, CloseCode::Policy, "the stream was not described in time");
+    const STRANGER: Self = Self(
+        Refusal::Unauthorised,
+        CloseCode::Policy,
+        "token missing or wrong: put it into the custom parameter token of the stream",
+    );
+    const FULL: Self = Self(Refusal::Full, CloseCode::Again, "all lines of this shop are taken: try again later");
+    const TAKEN: Self = Self(Refusal::Taken, CloseCode::Policy, "this call has a connection already");
+    const DRAINING: Self = Self(Refusal::Draining, CloseCode::Restart, "the gateway is shutting down");
+}
+
+/// Runs one connection to its end.
+pub(super) async fn run<S>(shared: Arc<Shared>, socket: Socket<S>, arrival: Arrival)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Arrival { tenant, transport, trusted, permit, from, exclusive } = arrival;
+    let mut wire = Wire::new(socket, transport);
+    let admitted = admit(&shared, &tenant, &mut wire, trusted, permit, from, exclusive).await;
+    let (started, _permit, _active) = match admitted {
+        Ok(admitted) => admitted,
+        Err(TurnedAway(why, code, reason)) => {
+            metrics::refused(why);
+            tracing::info!(tenant = %tenant.id(), why = why.name(), "a stream was turned away");
+            return wire.socket.close(code, reason).await;
+        }
+    };
+    let name = CallName {
+        id: uuid::Uuid::now_v7().to_string().into(),
+        tenant: tenant.id().clone(),
+        transport: wire.name(),
+    };
+    let span = tracing::info_span!("call", id = %name.id, tenant = %name.tenant, transport = name.transport);
+    converse(&shared, &tenant, &mut wire, started, name).instrument(span).await;
+}
+
+type Admitted = (Started, Permit, super::calls::Active);
+
+/// Who is it, and is there room?
+async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: &Arc<Shared>,
+    tenant: &Arc<Tenant>,
+    wire: &mut Wire<S>,
+    trusted: bool,
+    permit: Option<Permit>,
+    from: Option<Pii<String>>,
+    exclusive: bool,
+) -> Result<Admitted, TurnedAway> {
+    let mut started = match wire.transport.start() {
+        Some(started) => started,
+        None => timeout(limits::START_WAIT, described(wire)).await.map_err(|_late| TurnedAway::SILENT)??,
+    };
+    let token = started.token.take();
+    let pass = token.as_ref().and_then(|token| shared.passes.take(clock::now(), token.reveal()));
+    let pass = pass.filter(|pass| pass.tenant == *tenant.id());
+    let known = token.is_some_and(|token| tenant.profile().tokens.hold(token.reveal()));
+    if !trusted && pass.is_none() && !known {
+        return Err(TurnedAway::STRANGER);
+    }
+    started.from = pass.and_then(|pass| pass.from).or(started.from).or(from);
+    if shared.drain.step() > super::Step::Accepting {
+        return Err(TurnedAway::DRAINING);
+    }
+    let permit = permit.or_else(|| tenant.admit()).ok_or(TurnedAway::FULL)?;
+    let id = exclusive.then_some(started.call.as_str());
+    let active = shared.calls.begin(tenant.id(), id).ok_or(TurnedAway::TAKEN)?;
+    Ok((started, permit, active))
+}
+
+/// Waits until the peer has described the stream.
+async fn described<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Started, TurnedAway> {
+    loop {
+        let received = wire.socket.next(clock::now()).await;
+        let message = match &received {
+            Received::Text(text) => Message::Text(text),
+            Received::Binary(bytes) => Message::Binary(bytes),
+            Received::Closed { .. } => return Err(TurnedAway::SILENT),
+            Received::Fault(fault) => {
+                metrics::socket_fault(fault.name());
+                let (code, reason) = fault.close();
+                return Err(TurnedAway(Refusal::NeverStarted, code, reason));
+            }
+        };
+        match wire.transport.receive(message) {
+            Ok(Incoming::Started(started)) => return Ok(started),
+            Ok(Incoming::Stopped) => return Err(TurnedAway::SILENT),
+            Ok(
+                Incoming::Ignored(_)
+                | Incoming::Audio { .. }
+                | Incoming::Key(_)
+                | Incoming::Mark(_)
+                | Incoming::Control(_)
+                | Incoming::Event(_),
+            ) => {}
+            Err(error) => {
+                let (name, code) = super::driver::fault_of(&error);
+                metrics::socket_fault(name);
+                return Err(TurnedAway(Refusal::NeverStarted, code, "the stream was not described as it should be"));
+            }
+        }
+    }
+}
+
+/// The conversation itself, and what remains of it.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: &Arc<Shared>,
+    tenant: &Arc<Tenant>,
+    wire: &mut Wire<S>,
+    started: Started,
+    name: CallName,
+) {
+    let answered = jiff::Timestamp::now();
+    let observer = Observer { name, watch: shared.watch.clone() };
+    let caller = Caller {
+        call: Arc::clone(&observer.name.id),
+        number: started.from.clone(),
+        language: tenant.profile().call.language,
+    };
+    metrics::call_started(observer.name.transport);
+    tracing::info!("a call was answered");
+    if let Some(watch) = &observer.watch {
+        watch.answered(&observer.name);
+    }
+    wire.tell(Told::InProgress);
+
+    let setup = setup(tenant, wire, &started, true);
+    let streams = Streams::new(Arc::clone(tenant), caller.clone());
+    let mut driver = Driver::new(Call::new(setup), wire, streams, &observer);
+    let goodbye_wait = Duration::from_secs(shared.settings.drain.goodbye_s);
+    let left = AssertUnwindSafe(driver.run(&shared.drain, goodbye_wait, None)).catch_unwind().await;
+    // A call that panicked may panic again when it is read.
+    let read = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        (driver.call.history().to_vec(), driver.call.report(clock::now()))
+    }));
+    let (history, report) = read.unwrap_or_default();
+    metrics::stt_dropped(driver.streams.unheard());
+    drop(driver);
+
+    let leave = match left {
+        Ok(leave) => leave,
+        Err(_panic) => {
+            metrics::panicked();
+            tracing::error!("the call panicked: the caller hears an apology");
+            apologise(shared, tenant, wire, &started, caller, &observer).await
+        }
+    };
+    if let Some(to) = &leave.transfer {
+        shared.transfers.put(clock::now(), &started.call, Pii::new(to.clone()));
+    }
+    wire.ended(reason(leave.ending));
+    metrics::call_ended(leave.ending, &report);
+    metrics::events_dropped(wire.socket.dropped());
+    tracing::info!(
+        ending = metrics::ending_name(leave.ending),
+        seconds = report.duration.as_secs(),
+        turns = report.turns.len(),
+        "a call ended"
+    );
+    keep(shared, tenant, &observer, &started, answered, leave.ending, history, report);
+    wire.socket.close(leave.code, &leave.reason).await;
+}
+
+/// A fresh call on the same line says that something broke, and ends.
+async fn apologise<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: &Arc<Shared>,
+    tenant: &Arc<Tenant>,
+    wire: &mut Wire<S>,
+    started: &Started,
+    caller: Caller,
+    observer: &Observer,
+) -> Leave {
+    wire.socket.cut(crate::call::Turn(u32::MAX));
+    wire.clear();
+    let text = caller.language.phrases().text("call.apology").to_owned();
+    let say = Control::Say { text, now: true, interruptible: false, then_end: true };
+    let setup = setup(tenant, wire, started, false);
+    let mut driver = Driver::new(Call::new(setup), wire, Streams::new(Arc::clone(tenant), caller), observer);
+    let wait = Duration::from_secs(shared.settings.drain.goodbye_s);
+    let said = timeout(limits::APOLOGY_WAIT, AssertUnwindSafe(driver.run(&shared.drain, wait, Some(say))).catch_unwind());
+    let _ = said.await;
+    let (code, reason) = goodbye(Ending::Panicked);
+    Leave { ending: Ending::Panicked, code, reason: reason.to_owned(), transfer: None }
+}
+
+fn setup<S>(tenant: &Tenant, wire: &Wire<S>, started: &Started, greets: bool) -> Setup {
+    let profile = tenant.profile();
+    let clock = jiff::Zoned::now().with_time_zone(profile.zone.clone());
+    let hears = tenant.engines().stt.capabilities();
+    Setup {
+        line: wire.transport.line(),
+        caller: started.from.clone(),
+        settings: Arc::clone(&profile.call),
+        instructions: profile.instructions(&clock),
+        greeting: if greets { Arc::clone(&profile.greeting) } else { "".into() },
+        tools: tenant.tools().specs(),
+        stt_partials: hears.partials,
+        stt_commits: hears.commits,
+        clock,
+    }
+}
+
+/// The record is kept even if the process is told to stop meanwhile: a shutdown waits for it as for a booking.
+#[expect(clippy::too_many_arguments, reason = "a record is made of all of them, once")]
+fn keep(
+    shared: &Shared,
+    tenant: &Arc<Tenant>,
+    observer: &Observer,
+    started: &Started,
+    answered: jiff::Timestamp,
+    ending: Ending,
+    history: Vec<crate::call::Message>,
+    mut report: CallReport,
+) {
+    report.ending = Some(ending);
+    let record = CallRecord {
+        id: Arc::clone(&observer.name.id),
+        peer: (!started.call.is_empty()).then(|| started.call.clone()),
+        tenant: tenant.id().clone(),
+        transport: observer.name.transport,
+        caller: started.from.clone(),
+        answered,
+        ending,
+        history: Pii::new(history),
+        report,
+    };
+    if let Some(watch) = &shared.watch {
+        watch.ended(&record);
+    }
+    let write = tenant.write();
+    let tools = Arc::clone(tenant.tools());
+    tokio::spawn(
+        async move {
+            if timeout(limits::TOOL_WAIT, tools.keep(record)).await.is_err() {
+                tracing::error!("the record of a call was not kept in time");
+            }
+            drop(write);
+        }
+        .in_current_span(),
+    );
+}
