@@ -2,7 +2,36 @@
 //! [`Outgoing`] in, frames out. Pure: a dialect owns no socket and reads no clock.
 //!
 //! A dialect never decides anything about the conversation, never closes for something it does not understand, and
-//! never keeps audio: what comes in goes out in the same call.
+//! never keeps audio: what comes in goes out in the same call, odd lengths included.
+//!
+//! | dialect | who speaks it | we are |
+//! |---|---|---|
+//! | [`VapiServer`] | a client written for Vapi's WebSocket transport | the platform it dials |
+//! | [`VapiClient`] | Vapi, at a `websocketCallUrl` | the client that dials |
+//! | [`TwilioServer`] | Twilio Media Streams | the application it dials |
+//! | [`TwilioClient`] | the same, from the other end | the carrier: simulated callers and tests |
+//!
+//! What stands around a stream before it opens is here too: [`twilio_signature`] tells whether a request is Twilio's,
+//! [`twiml`] writes the answer that makes it open a stream, [`vapi::parse_format`] reads the format a Vapi client asks
+//! for.
+
+pub mod twilio;
+pub mod twilio_client;
+pub mod twilio_signature;
+mod twilio_wire;
+pub mod twiml;
+pub mod vapi;
+pub mod vapi_client;
+mod vapi_control;
+mod vapi_events;
+
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
+
+pub use twilio::TwilioServer;
+pub use twilio_client::TwilioClient;
+pub use vapi::VapiServer;
+pub use vapi_client::VapiClient;
 
 use std::time::Duration;
 
@@ -10,6 +39,16 @@ use crate::{
     audio::{Key, Line},
     privacy::Pii,
 };
+
+/// The longest text message a dialect reads. A longer one is [`TransportError::TooLong`]: close with 1009.
+pub const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// The longest audio message a dialect reads: a whole recording in one message is legal on Vapi's wire. A longer one is
+/// [`TransportError::TooLong`]: close with 1009.
+pub const AUDIO_BYTES_MAX: usize = 4 << 20;
+
+/// How much memory a stream keeps between messages; what one long message needed beyond it is given back.
+const KEPT_BYTES_MAX: usize = 64 << 10;
 
 /// One WebSocket message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +107,7 @@ pub struct Started {
 
 /// What a peer asks of the call. The gateway hands it on to the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "fuzz", derive(arbitrary::Arbitrary))]
 pub enum Control {
     /// Speak a text without the model.
     Say {
@@ -147,6 +187,8 @@ pub enum Outgoing<'a> {
     Mark(u32),
     /// An event for the peer, as JSON where the dialect has such events.
     Event(Told<'a>),
+    /// What we ask of the platform we dialled, in the client role.
+    Control(&'a Control),
 }
 
 /// An event in the words of the wire; the gateway translates the call's events into these.
@@ -250,10 +292,16 @@ pub enum TransportError {
     },
 }
 
-/// What every dialect does. The gateway holds one in an enum; embedders may write their own.
+/// What every dialect does. The gateway holds one in a [`Transport`]; embedders may write their own.
 pub trait Dialect {
     /// What this line carries and can do.
     fn line(&self) -> Line;
+
+    /// How the stream began, where it begins with the connection: the wire has no word for it, everything was said
+    /// before (Vapi). `None` where the peer describes the stream itself, as [`Incoming::Started`] (Twilio).
+    fn start(&self) -> Option<Started> {
+        None
+    }
 
     /// Reads one message.
     fn receive<'a>(&'a mut self, message: Message<'a>) -> Result<Incoming<'a>, TransportError>;
@@ -261,4 +309,72 @@ pub trait Dialect {
     /// Writes one message; `None` where the dialect has no word for it. `epoch_ms` is the wall clock, for dialects
     /// that stamp their events.
     fn send<'a>(&'a mut self, outgoing: Outgoing<'_>, epoch_ms: i64) -> Option<Message<'a>>;
+}
+
+/// Any of the dialects: what a connection of the gateway holds. An enum, because it is asked fifty times a second.
+#[derive(Debug)]
+pub enum Transport {
+    /// A client written for Vapi has dialled us.
+    Vapi(VapiServer),
+    /// We have dialled Vapi.
+    VapiClient(VapiClient),
+    /// Twilio has dialled us.
+    Twilio(TwilioServer),
+}
+
+impl Dialect for Transport {
+    fn line(&self) -> Line {
+        match self {
+            Self::Vapi(dialect) => dialect.line(),
+            Self::VapiClient(dialect) => dialect.line(),
+            Self::Twilio(dialect) => dialect.line(),
+        }
+    }
+
+    fn start(&self) -> Option<Started> {
+        match self {
+            Self::Vapi(dialect) => dialect.start(),
+            Self::VapiClient(dialect) => dialect.start(),
+            Self::Twilio(dialect) => dialect.start(),
+        }
+    }
+
+    fn receive<'a>(&'a mut self, message: Message<'a>) -> Result<Incoming<'a>, TransportError> {
+        match self {
+            Self::Vapi(dialect) => dialect.receive(message),
+            Self::VapiClient(dialect) => dialect.receive(message),
+            Self::Twilio(dialect) => dialect.receive(message),
+        }
+    }
+
+    fn send<'a>(&'a mut self, outgoing: Outgoing<'_>, epoch_ms: i64) -> Option<Message<'a>> {
+        match self {
+            Self::Vapi(dialect) => dialect.send(outgoing, epoch_ms),
+            Self::VapiClient(dialect) => dialect.send(outgoing, epoch_ms),
+            Self::Twilio(dialect) => dialect.send(outgoing, epoch_ms),
+        }
+    }
+}
+
+impl From<VapiServer> for Transport {
+    fn from(dialect: VapiServer) -> Self {
+        Self::Vapi(dialect)
+    }
+}
+
+impl From<VapiClient> for Transport {
+    fn from(dialect: VapiClient) -> Self {
+        Self::VapiClient(dialect)
+    }
+}
+
+impl From<TwilioServer> for Transport {
+    fn from(dialect: TwilioServer) -> Self {
+        Self::Twilio(dialect)
+    }
+}
+
+/// Refuses a message over the limit.
+fn within(bytes: usize, max: usize) -> Result<(), TransportError> {
+    if bytes > max { Err(TransportError::TooLong { bytes, max }) } else { Ok(()) }
 }
