@@ -65,6 +65,9 @@ pub const TOOL_WAIT: Duration = Duration::from_secs(30);
 /// How long the apology after a bug of ours may take.
 pub const APOLOGY_WAIT: Duration = Duration::from_secs(10);
 
+/// Connections over the limit that are told so at once; more are dropped without a word.
+pub const TURNED_AWAY_MAX: usize = 64;
+
 /// How long a request's header may take.
 pub const HEADER_WAIT: Duration = Duration::from_secs(5);
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::{
     call::{CallReport, Ending, TurnReport},
@@ -81,9 +79,21 @@ pub const BUCKETS: &[(&str, &[f64])] = &[
 
 /// Tells the recorder what each of them means. Once, after it was installed.
 pub fn describe() {
-    describe_histogram!(TURN_LATENCY, Unit::Seconds, "End of the caller's speech to the first voiced frame of the answer");
-    describe_histogram!(TURN_OWN, Unit::Seconds, "The gateway's own share of the turn latency: without engines, tools and the configured silence");
-    describe_histogram!(FILLER_LATENCY, Unit::Seconds, "End of the caller's speech to the first voiced frame of a filler");
+    describe_histogram!(
+        TURN_LATENCY,
+        Unit::Seconds,
+        "End of the caller's speech to the first voiced frame of the answer"
+    );
+    describe_histogram!(
+        TURN_OWN,
+        Unit::Seconds,
+        "The gateway's own share of the turn latency: without engines, tools and the configured silence"
+    );
+    describe_histogram!(
+        FILLER_LATENCY,
+        Unit::Seconds,
+        "End of the caller's speech to the first voiced frame of a filler"
+    );
     describe_histogram!(ENGINE_WAIT, Unit::Seconds, "Waiting for one engine in a turn");
     describe_histogram!(INTERRUPTION, Unit::Seconds, "First voiced sample of a caller who cuts in to our silence");
     describe_histogram!(CALL_DURATION, Unit::Seconds, "Length of calls");

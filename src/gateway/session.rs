@@ -83,11 +83,8 @@ where
             return wire.socket.close(code, reason).await;
         }
     };
-    let name = CallName {
-        id: uuid::Uuid::now_v7().to_string().into(),
-        tenant: tenant.id().clone(),
-        transport: wire.name(),
-    };
+    let name =
+        CallName { id: uuid::Uuid::now_v7().to_string().into(), tenant: tenant.id().clone(), transport: wire.name() };
     let span = tracing::info_span!("call", id = %name.id, tenant = %name.tenant, transport = name.transport);
     converse(&shared, &tenant, &mut wire, started, name).instrument(span).await;
 }
@@ -234,7 +231,8 @@ async fn apologise<S: AsyncRead + AsyncWrite + Unpin>(
     let setup = setup(tenant, wire, started, false);
     let mut driver = Driver::new(Call::new(setup), wire, Streams::new(Arc::clone(tenant), caller), observer);
     let wait = Duration::from_secs(shared.settings.drain.goodbye_s);
-    let said = timeout(limits::APOLOGY_WAIT, AssertUnwindSafe(driver.run(&shared.drain, wait, Some(say))).catch_unwind());
+    let said =
+        timeout(limits::APOLOGY_WAIT, AssertUnwindSafe(driver.run(&shared.drain, wait, Some(say))).catch_unwind());
     let _ = said.await;
     let (code, reason) = goodbye(Ending::Panicked);
     Leave { ending: Ending::Panicked, code, reason: reason.to_owned(), transfer: None }

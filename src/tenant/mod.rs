@@ -4,11 +4,11 @@
 //! calls under way keep theirs until they end. Nothing here is shared between two shops: not an engine, not a
 //! connection to a store, not a lock.
 
-mod id;
 #[cfg(feature = "gateway")]
 mod admission;
 #[cfg(feature = "gateway")]
 mod directory;
+mod id;
 #[cfg(feature = "gateway")]
 mod shop;
 #[cfg(feature = "gateway")]
@@ -23,5 +23,5 @@ pub use {
     directory::Directory,
     shop::{Engines, Profile, Tenant, Twilio},
     token::Tokens,
-    tools::{CallRecord, Tools, ToolRun},
+    tools::{CallRecord, ToolRun, Tools},
 };

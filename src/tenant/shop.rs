@@ -15,6 +15,7 @@ use super::{Admission, Permit, TenantId, Tokens, Tools};
 use crate::{
     call,
     providers::{Llm, Stt, Tts},
+    transport::twilio_signature::Verifier,
 };
 
 /// The engines of one tenant.
@@ -95,13 +96,13 @@ impl Profile {
     }
 }
 
-/// A Twilio account.
+/// A Twilio account that calls us.
 #[derive(Debug)]
 pub struct Twilio {
-    /// Signs what Twilio sends us. Without it only the single-use token opens the stream.
-    pub auth_token: Option<SecretString>,
-    /// How Twilio reaches us, `https://host`: signatures cover the address, and proxies change it.
-    pub public_url: Option<String>,
+    /// Tells whether a request is Twilio's.
+    pub verifier: Verifier,
+    /// How Twilio reaches us, `https://host` without a slash at the end: signatures cover the address.
+    pub public_url: String,
 }
 
 /// One shop while it runs. See the [module](super).

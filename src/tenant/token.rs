@@ -23,8 +23,7 @@ impl Tokens {
         let mut secret = [0; 32];
         SystemRandom::new().fill(&mut secret).expect("the system has randomness");
         let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
-        let digests =
-            tokens.into_iter().map(|token| hmac::sign(&key, token.expose_secret().as_bytes())).collect();
+        let digests = tokens.into_iter().map(|token| hmac::sign(&key, token.expose_secret().as_bytes())).collect();
         Self { key, digests }
     }
 
