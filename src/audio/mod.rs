@@ -8,7 +8,32 @@
 //! in samples.
 
 mod format;
+
+mod codec;
+pub mod g711;
+#[cfg(feature = "opus")]
+mod opus;
+
+mod resample;
+
+mod ear;
+mod jitter;
+mod level;
 mod vad;
 
+pub mod dtmf;
+
+mod pace;
+mod playout;
+
+pub mod signal;
+
+pub use codec::{CodecError, Decoder, Encoder};
+pub use ear::{Ear, Heard};
 pub use format::{Codec, Format, Key, Line, Rate, RateError};
-pub use vad::{Detector, VadSettings};
+pub use jitter::{HOLE_MAX, Jitter, Piece, REORDER_MAX, Troubles};
+pub use level::{SILENCE_DB, level_db, peak_db};
+pub use pace::{BURST_MAX, Pace};
+pub use playout::{PLAYOUT_MAX, Playout, REWIND_MAX};
+pub use resample::Resampler;
+pub use vad::{Detector, Vad, VadSettings, Voice};
