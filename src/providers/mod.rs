@@ -1,9 +1,10 @@
 //! Engines that hear, think and speak: one trait a capability, streams in and out, no callbacks.
 //!
 //! A brand's folder translates its wire into the neutral events of [`call`](crate::call); its JSON never leaves it.
-//! **Dropping a stream is the cancellation**: each brand says in its docs what that does on its wire.
+//! **Dropping a stream is the cancellation**: each brand says in its docs what that does on its wire. **An error is the
+//! last item** of a stream: what failed does not go on by itself.
 
-use futures_util::stream::BoxStream;
+use futures_util::{future::BoxFuture, stream::BoxStream};
 
 use crate::{
     audio::Rate,
@@ -11,9 +12,25 @@ use crate::{
     language::Language,
 };
 
+mod address;
 mod error;
+mod key;
 
+#[cfg(feature = "tokio")]
+mod flow;
+#[cfg(any(feature = "openai", feature = "deepgram"))]
+mod tls;
+#[cfg(feature = "tokio")]
+mod wav;
+#[cfg(feature = "tokio")]
+mod whole;
+
+#[cfg(feature = "openai")]
+pub mod openai;
+
+pub use address::{Address, AddressError};
 pub use error::{Fault, Kind, ProviderError, Retry};
+pub use key::{Key, KeyError};
 
 /// Hears: speech to text.
 pub trait Stt: Send + Sync {
@@ -26,6 +43,12 @@ pub trait Stt: Send + Sync {
         audio: BoxStream<'static, Heard>,
         language: Language,
     ) -> BoxStream<'static, Result<SttEvent, ProviderError>>;
+
+    /// Opens what takes time to open, so that the first request finds it open. Worth calling when a call begins;
+    /// failures show when the engine is used.
+    fn warm(&self) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// What a recogniser is fed.
@@ -57,6 +80,12 @@ pub trait Llm: Send + Sync {
 
     /// Answers one question. Ends after [`LlmEvent::Done`].
     fn reply(&self, ask: Ask) -> BoxStream<'static, Result<LlmEvent, ProviderError>>;
+
+    /// Opens what takes time to open, so that the first request finds it open. Worth calling when a call begins;
+    /// failures show when the engine is used.
+    fn warm(&self) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// Speaks: text to speech.
@@ -66,6 +95,12 @@ pub trait Tts: Send + Sync {
 
     /// Speaks one clause. Ends after [`TtsEvent::Done`].
     fn speak(&self, say: Say) -> BoxStream<'static, Result<TtsEvent, ProviderError>>;
+
+    /// Opens what takes time to open, so that the first request finds it open. Worth calling when a call begins;
+    /// failures show when the engine is used.
+    fn warm(&self) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// What a voice is asked to say.
