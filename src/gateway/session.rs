@@ -246,7 +246,7 @@ fn setup<S>(tenant: &Tenant, wire: &Wire<S>, started: &Started, greets: bool) ->
         line: wire.transport.line(),
         caller: started.from.clone(),
         settings: Arc::clone(&profile.call),
-        instructions: profile.instructions(&clock),
+        instructions: Arc::clone(&profile.instructions),
         greeting: if greets { Arc::clone(&profile.greeting) } else { "".into() },
         tools: tenant.tools().specs(),
         stt_partials: hears.partials,

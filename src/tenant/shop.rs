@@ -52,7 +52,7 @@ pub struct Profile {
     pub call: Arc<call::Settings>,
     /// What is said first, complete. Empty: the caller speaks first.
     pub greeting: Arc<str>,
-    /// The system prompt; `{today}`, `{time}` and `{shop}` are filled in for each call.
+    /// The system prompt, complete.
     pub instructions: Arc<str>,
     /// The shop's zone.
     pub zone: jiff::tz::TimeZone,
@@ -74,25 +74,12 @@ impl Profile {
             name: name.into(),
             tokens: Tokens::new([token]),
             greeting: greeting.into(),
-            instructions: phrases.text("tenant.instructions").into(),
+            instructions: phrases.fill("tenant.instructions", &[("shop", name), ("details", "")]).into(),
             call: Arc::new(call),
             zone: jiff::tz::TimeZone::get("Europe/Rome").unwrap_or(jiff::tz::TimeZone::UTC),
             calls_max: 20,
             twilio: None,
         }
-    }
-
-    /// The system prompt at this moment.
-    pub fn instructions(&self, now: &jiff::Zoned) -> Arc<str> {
-        let phrases = self.call.language.phrases();
-        let day = phrases.list("tenant.weekdays").nth(now.weekday().to_monday_zero_offset() as usize).unwrap_or("");
-        let today = format!("{day} {}", now.date());
-        let time = now.strftime("%H:%M").to_string();
-        let values = [("today", today.as_str()), ("time", time.as_str()), ("shop", self.name.as_str())];
-        values
-            .iter()
-            .fold(self.instructions.to_string(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
-            .into()
     }
 }
 
