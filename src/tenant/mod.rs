@@ -10,6 +10,10 @@ mod admission;
 mod directory;
 mod id;
 #[cfg(feature = "gateway")]
+mod problem;
+#[cfg(feature = "gateway")]
+mod settings;
+#[cfg(feature = "gateway")]
 mod shop;
 #[cfg(feature = "gateway")]
 mod token;
@@ -21,6 +25,8 @@ pub use id::{TenantId, TenantIdError};
 pub use {
     admission::{Admission, Permit},
     directory::Directory,
+    problem::Problem,
+    settings::Settings,
     shop::{Engines, Profile, Tenant, Twilio},
     token::Tokens,
     tools::{CallRecord, ToolRun, Tools},
