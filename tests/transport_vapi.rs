@@ -1,11 +1,12 @@
 //! Vapi's WebSocket transport: what clients say, what they are told, formats, and both ends against each other.
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use pronto::{
     audio::{Codec, Format, Line, Rate},
     transport::{
         AUDIO_BYTES_MAX, Control, Dialect, Incoming, Message, Outgoing, PeerEvent, Started, TEXT_BYTES_MAX, Told,
         Transport, TransportError, VapiClient, VapiServer,
-        vapi::{Wanted, parse_format, parse_format_pairs},
+        vapi::{Wanted, parse_control, parse_format, parse_format_pairs},
     },
 };
 use proptest::prelude::*;
@@ -138,6 +139,13 @@ fn what_is_not_understood_is_counted_and_never_an_error() {
     let deep = "[".repeat(100_000);
     assert!(matches!(read(&deep), Incoming::Ignored(_)));
     assert!(matches!(read(&format!(r#"{{"type":"warp","x":{deep}"#)), Incoming::Ignored(_)));
+}
+
+#[test]
+fn the_control_url_has_the_words_of_the_socket() {
+    assert_eq!(parse_control(r#"{"type":"say","content":"ciao"}"#), Ok(say("ciao")));
+    assert_eq!(parse_control(r#"{"type":"warp"}"#), Err("unknown control"));
+    assert_eq!(parse_control(&" ".repeat(TEXT_BYTES_MAX + 1)), Err("a control over 1 MiB"));
 }
 
 #[test]

@@ -248,7 +248,7 @@ enum TwilioStep<'a> {
     /// See above.
     Media(&'a [u8], u32),
     /// See above.
-    Key(Key),
+    Key(u8),
     /// See above.
     GiveBack(u8),
     /// See above.
@@ -292,8 +292,10 @@ pub fn twilio(data: &[u8]) {
                     assert_eq!(read, Ok(Incoming::Audio { payload: audio, media_time: Some(at), sequence: None }));
                 }
             }
-            TwilioStep::Key(key) => {
-                let Some(client) = &mut client else { continue };
+            TwilioStep::Key(at) => {
+                let Some((client, key)) = client.as_mut().zip(Key::new(Key::ALL[at as usize % Key::ALL.len()])) else {
+                    continue;
+                };
                 assert_eq!(server.receive(client.key(key)), Ok(Incoming::Key(key)));
             }
             TwilioStep::GiveBack(at) => {

@@ -199,6 +199,12 @@ fn wrong(fix: &str) -> TransportError {
     TransportError::Format(fix.to_owned())
 }
 
+/// Reads one control as it comes in the body of a request to a call's control URL: the same words as on the WebSocket.
+/// The error is the reason it means nothing, for a 400.
+pub fn parse_control(json: &str) -> Result<Control, &'static str> {
+    if json.len() > TEXT_BYTES_MAX { Err("a control over 1 MiB") } else { vapi_control::read(json) }
+}
+
 /// A JSON string.
 pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     /// Borrows where it can; a bare `Cow` never does.
