@@ -22,6 +22,8 @@ pub enum Action {
         clause: ClauseId,
         /// What to say.
         text: String,
+        /// A filler while the answer is late: spoken beside the clause in progress, whose stream stays open.
+        aside: bool,
     },
     /// Drop the streams (model and voice) of every turn up to this one.
     Stop(Turn),

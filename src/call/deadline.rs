@@ -26,6 +26,8 @@ pub enum Deadline {
     Patience,
     /// A hold must end: interruption or false alarm.
     Hold,
+    /// The reply will have been heard.
+    Heard,
     /// The caller's audio stopped arriving in the middle of an utterance.
     Stall,
     /// The caller says nothing: ask, then say goodbye.

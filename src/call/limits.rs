@@ -1,4 +1,69 @@
 //! Every bound of a call, and what happens when it is reached.
 
+use std::time::Duration;
+
 /// Turns kept in the report; older ones are dropped (their times are in the metrics by then).
 pub const TURNS_MAX: usize = 400;
+
+/// Characters of one clause; a longer one is cut at a space.
+pub const CLAUSE_CHARS_MAX: usize = 240;
+
+/// Clauses of one reply; the rest of what the model says is not spoken, and counted.
+pub const CLAUSES_MAX: usize = 64;
+
+/// Entries of the history; the oldest are left out of what the model sees.
+pub const HISTORY_MAX: usize = 400;
+
+/// Characters of one utterance; the rest is dropped.
+pub const UTTERANCE_CHARS_MAX: usize = 4_000;
+
+/// Tools asked for in one call; a further ask is answered with an error at once.
+pub const TOOLS_MAX: usize = 100;
+
+/// Rounds of tools in one reply; then the model is told to answer with what it has.
+pub const TOOL_ROUNDS_MAX: u32 = 6;
+
+/// Bytes of a tool's arguments; a longer ask is answered with an error at once.
+pub const TOOL_ARGUMENTS_MAX: usize = 16 * 1024;
+
+/// Keys of one entry; the entry ends.
+pub const KEYS_MAX: usize = 32;
+
+/// Pauses up to this are never taken for the end of an utterance, whatever a policy or an engine says.
+pub const PAUSE_KEPT: Duration = Duration::from_millis(450);
+
+/// Nobody who spoke is left in silence for longer.
+pub const DEAD_AIR_MAX: Duration = Duration::from_millis(2_500);
+
+/// The caller's audio may be missing for this long before the missing audio counts as silence.
+pub const STALL: Duration = Duration::from_millis(400);
+
+/// A caller in the middle of a word when the audio stops is taken to have stopped speaking after this.
+pub const STALL_MAX: Duration = Duration::from_millis(1_500);
+
+/// With no audio at all from the caller the call ends after this.
+pub const NO_AUDIO: Duration = Duration::from_secs(30);
+
+/// A goodbye is cut when it takes longer than this after it was due.
+pub const GOODBYE_MAX: Duration = Duration::from_secs(12);
+
+/// Fillers in one reply; then the call gives up on the answer and says so.
+pub const FILLERS_MAX: u32 = 4;
+
+/// Replies that failed one after the other before the call ends with an apology.
+pub const FAILURES_MAX: u32 = 3;
+
+/// Voice waiting to be heard; above it the voice's stream is not read.
+pub const VOICE_AHEAD: Duration = Duration::from_secs(20);
+
+/// A mark that has not come back after the audio must have been played counts as played.
+pub const MARK_LATE: Duration = Duration::from_secs(2);
+
+/// Frames sent in one go.
+pub const FRAMES_BURST: usize = 16;
+
+/// Words of the caller that come this long after the utterance was taken as complete may still belong to it.
+pub const STALE_TEXT: Duration = Duration::from_secs(3);
+
+/// How much our own voice must be found in what we hear to be an echo (normalised correlation).
+pub const ECHO_LIKENESS: f32 = 0.5;

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::ToolSpec;
+use super::{Complete, ToolSpec};
 use crate::{
-    audio::{Line, VadSettings},
+    audio::{Line, Rate, VadSettings},
     language::Language,
     privacy::Pii,
 };
@@ -32,6 +32,10 @@ pub struct Setup {
     pub stt_partials: bool,
     /// The recogniser answers a commit.
     pub stt_commits: bool,
+    /// The rate of the voice's samples.
+    pub voice: Rate,
+    /// Tells whether a text answers a question completely: the trade knows what a plate is.
+    pub complete: Complete,
 }
 
 /// The settings of a call: `[call]` in a tenant's file.

@@ -1,0 +1,258 @@
+//! The caller's side of a call: sound, words, keys; cut-ins and the ends of utterances.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Action, Actions, AudioIn, Call, Deadline, Event, Interruption, Role, Settings, SttEvent,
+    endpointing::Question,
+    interruption::{CutIn, Evidence, Verdict},
+    limits::{DEAD_AIR_MAX, ECHO_LIKENESS, PAUSE_KEPT},
+    words::{contains, without},
+};
+
+/// A recogniser that answers no commits is given this long, after the silence, to make its partial text final.
+const FINAL_GRACE: Duration = Duration::from_millis(250);
+
+/// Speech of at least this length that gave no text was speech all the same: the caller is asked to repeat.
+const SPEECH_SURE: Duration = Duration::from_millis(500);
+
+impl Call {
+    /// A piece of the caller's audio.
+    pub(super) fn hear(&mut self, now: Instant, audio: AudioIn<'_>, actions: &mut Actions) {
+        let news = self.listen.audio(now, audio, actions);
+        if news.started {
+            actions.push(Action::Tell(Event::SpeechStarted(Role::Caller, self.turn)));
+        }
+        if news.stopped {
+            actions.push(Action::Tell(Event::SpeechStopped(Role::Caller, self.turn)));
+        }
+        for key in news.keys.into_iter().flatten() {
+            let entry = self.keypad.hear(now, key, &self.setup.settings.keys_end);
+            self.key_pressed(now, entry, actions);
+        }
+    }
+
+    /// The recogniser said something.
+    pub(super) fn recognised(&mut self, now: Instant, event: &SttEvent, actions: &mut Actions) {
+        self.listen.recognised(now, event);
+        if let (SttEvent::Partial { .. } | SttEvent::Final { .. }, Some(utterance)) = (event, &self.listen.utterance) {
+            let text = utterance.text();
+            actions.push(Action::Tell(Event::Transcript { role: Role::Caller, last: false, text }));
+        }
+    }
+
+    /// No recogniser is left: the caller can still press keys, and is told.
+    pub(super) fn deaf(&mut self, now: Instant, actions: &mut Actions) {
+        let text = self.phrases.text("call.deaf").to_string();
+        self.say(now, text, true, None, false, actions);
+    }
+
+    /// A key was pressed: we listen, and a complete entry is an utterance.
+    pub(super) fn key_pressed(&mut self, now: Instant, entry: Option<String>, actions: &mut Actions) {
+        self.quiet_since = Some(now);
+        self.reprompts = 0;
+        if self.closing.is_none() && self.reply.as_ref().is_some_and(|reply| reply.interruptible) {
+            self.cut(now, actions);
+        }
+        if let Some(entry) = entry {
+            self.entered(now, &entry, actions);
+        }
+    }
+
+    /// An entry ended by its pause.
+    pub(super) fn settle_keys(&mut self, now: Instant, actions: &mut Actions) {
+        if let Some(entry) = self.keypad.due(now, Settings::ms(self.setup.settings.keys_pause_ms)) {
+            self.entered(now, &entry, actions);
+        }
+    }
+
+    pub(super) fn keys_wake(&self) -> Option<Instant> {
+        self.keypad.wake(Settings::ms(self.setup.settings.keys_pause_ms))
+    }
+
+    fn entered(&mut self, now: Instant, entry: &str, actions: &mut Actions) {
+        actions.push(Action::Tell(Event::Keys(entry.to_string())));
+        if self.closing.is_none() {
+            self.history.caller(entry);
+            actions.push(Action::Tell(Event::HistoryChanged));
+            self.think(now, now, actions);
+        }
+    }
+
+    /// Weighs whether the caller is cutting in.
+    pub(super) fn settle_cut_in(&mut self, now: Instant, actions: &mut Actions) {
+        self.commit_if_paused(now, actions);
+        let Some(reply) = self.reply.as_ref().filter(|reply| reply.interruptible && self.closing.is_none()) else {
+            if self.cut_in.take().is_some() {
+                self.mouth.duck(false);
+                self.mouth.release();
+            }
+            return;
+        };
+        let Some(utterance) = &self.listen.utterance else {
+            return self.false_alarm(now, actions);
+        };
+        let (run, sure, speaking) = (self.listen.run(now), self.listen.sure_run(now), self.listen.is_speaking(now));
+        let hold = Settings::ms(self.setup.settings.interruption.hold_ms);
+        // While nothing of ours is in the air there is nothing to come back.
+        let may_echo = reply.audible && self.cut_in.is_none_or(|cut_in| cut_in.held.is_none()) && run >= hold / 2;
+        let text = utterance.text();
+        let own_words = reply.audible && contains(&reply.text(), &text);
+        let echo = own_words || may_echo && self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS;
+        let counted =
+            if reply.audible { without(&text, self.phrases, "call.backchannels") } else { super::words::words(&text) };
+        let evidence = Evidence {
+            run,
+            sure,
+            speaking,
+            silence: self.listen.silence(now),
+            words: counted.len() as u32,
+            settled: utterance.is_settled(self.setup.stt_commits) && utterance.committed_at >= utterance.end,
+            echo,
+            held: self.cut_in.is_some_and(|cut_in| cut_in.held.is_some()),
+        };
+        let onset = utterance.start;
+        let verdict = self.setup.settings.interruption.judge(&evidence);
+        if let Some(utterance) = &mut self.listen.utterance {
+            utterance.echo |= echo && may_echo;
+        }
+        match verdict {
+            Verdict::Wait => {}
+            Verdict::Duck => {
+                self.mouth.duck(true);
+                self.cut_in.get_or_insert(CutIn { onset, held: None });
+            }
+            Verdict::Hold => {
+                self.mouth.hold(now, actions);
+                self.cut_in = Some(CutIn { onset, held: Some(now) });
+                actions.push(Action::Tell(Event::Held(self.turn)));
+            }
+            Verdict::Resume => self.false_alarm(now, actions),
+            Verdict::Cut => {
+                let cut_in = self.cut_in.unwrap_or(CutIn { onset, held: None });
+                self.interrupt(now, cut_in, actions);
+            }
+        }
+    }
+
+    /// It was nothing: the voice goes on where it stopped.
+    fn false_alarm(&mut self, now: Instant, actions: &mut Actions) {
+        let Some(cut_in) = self.cut_in.take() else { return };
+        self.mouth.duck(false);
+        if cut_in.held.is_some() {
+            self.mouth.release();
+            if let Some(reply) = &mut self.reply {
+                reply.report.false_alarms += 1;
+            }
+            actions.push(Action::Tell(Event::FalseAlarm(self.turn)));
+            self.listen.take(now, self.setup.stt_commits);
+        }
+    }
+
+    /// The caller cut in: the reply is over, and what follows is a new utterance.
+    fn interrupt(&mut self, now: Instant, cut_in: CutIn, actions: &mut Actions) {
+        let onset = self.listen.moment(cut_in.onset).unwrap_or(now);
+        let interruption = Interruption {
+            onset: self.since_answer(onset),
+            silent: self.since_answer(cut_in.held.unwrap_or(now)),
+            decided: self.since_answer(now),
+        };
+        let was_heard = self.reply.as_ref().is_some_and(|reply| reply.audible);
+        if let Some(reply) = &mut self.reply
+            && was_heard
+        {
+            reply.report.interruption = Some(interruption);
+        }
+        self.cut(now, actions);
+        let unheard = if was_heard { None } else { self.history.take_back_utterance() };
+        if let Some(utterance) = &mut self.listen.utterance {
+            utterance.cut = true;
+            // Nothing was heard of the answer: the caller is still saying the same thing.
+            if let Some(text) = unheard {
+                utterance.resume(&text);
+            }
+        }
+    }
+
+    /// After a pause the recogniser is told to finish what it has: once, and soon.
+    fn commit_if_paused(&mut self, now: Instant, actions: &mut Actions) {
+        let pause = Settings::ms(self.setup.settings.endpointing.commit_ms);
+        if self.listen.utterance.is_some() && !self.listen.is_speaking(now) && self.listen.silence(now) >= pause {
+            self.listen.commit(actions);
+        }
+    }
+
+    /// Weighs whether the caller has finished.
+    pub(super) fn settle_utterance(&mut self, now: Instant, actions: &mut Actions) {
+        let Some(utterance) = &self.listen.utterance else { return };
+        if self.listen.is_speaking(now) {
+            return;
+        }
+        let (settings, commits) = (&self.setup.settings, self.setup.stt_commits);
+        let silence = self.listen.silence(now);
+        let settled = utterance.is_settled(commits) && (!commits || utterance.committed_at >= utterance.end);
+        let text = utterance.text();
+        if let Some(reply) = &self.reply {
+            // While we speak only words cut in, and those are weighed elsewhere: this was a backchannel or a noise.
+            let over = silence >= PAUSE_KEPT && (settled || silence >= DEAD_AIR_MAX);
+            let words = without(&text, self.phrases, "call.backchannels");
+            if over && reply.interruptible && (words.is_empty() || utterance.echo) {
+                self.listen.take(now, commits);
+            }
+            return;
+        }
+        if self.closing.is_some() {
+            return;
+        }
+        let question = Question::of(self.history.last_agent_text(), self.phrases);
+        let mut wanted = settings.endpointing.silence(&text, question, self.setup.complete, settings.language);
+        if settings.endpointing.trust_engine && utterance.engine_end {
+            wanted = PAUSE_KEPT;
+        }
+        wanted = wanted.max(PAUSE_KEPT);
+        if silence < wanted {
+            return;
+        }
+        let patience =
+            Settings::ms(settings.endpointing.transcript_ms_max).min(DEAD_AIR_MAX.saturating_sub(wanted) / 2);
+        let late = silence >= wanted + patience;
+        let usable = !commits && !utterance.is_empty() && silence >= wanted + FINAL_GRACE;
+        if !(settled || usable || late) {
+            return;
+        }
+        let unheard = utterance.run_max >= SPEECH_SURE || utterance.cut;
+        let (end, text_at) = (utterance.end, self.listen.text_at);
+        let speech_end = self.listen.moment(end).unwrap_or(now);
+        let echo = utterance.echo;
+        self.listen.take(now, commits);
+        if text.trim().is_empty() || echo {
+            if unheard && !echo {
+                let text = self.phrases.text("call.trouble").to_string();
+                self.say(now, text, true, None, false, actions);
+            } else {
+                // A noise, after which whatever was said before it still wants its answer.
+                self.owed |= self.history.is_unanswered();
+            }
+            return;
+        }
+        self.quiet_since = None;
+        self.reprompts = 0;
+        self.history.caller(&text);
+        actions.push(Action::Tell(Event::Transcript { role: Role::Caller, last: true, text }));
+        actions.push(Action::Tell(Event::HistoryChanged));
+        self.think(now, speech_end, actions);
+        let (endpoint, ended) = (self.since_answer(now), self.since_answer(speech_end));
+        let transcript = text_at.map(|at| self.since_answer(at));
+        if let Some(reply) = &mut self.reply {
+            reply.report.speech_end = Some(ended);
+            reply.report.endpoint_silence = wanted;
+            reply.report.endpoint = Some(endpoint);
+            reply.report.transcript = transcript;
+        }
+    }
+
+    /// A held voice or an utterance without its text, when no audio comes to move them on.
+    pub(super) fn hold_deadline(&self) -> Deadline {
+        if self.cut_in.is_some() { Deadline::Hold } else { Deadline::Transcript }
+    }
+}

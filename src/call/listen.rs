@@ -1,0 +1,251 @@
+//! Hearing the caller: sound in, and the utterance it becomes. Speech is measured in samples received; only a stall of
+//! the network is measured by the clock.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Action, Actions, AudioIn, SttEvent, VadSettings,
+    limits::{STALE_TEXT, STALL, STALL_MAX},
+    utterance::Utterance,
+};
+use crate::audio::{CodecError, Ear, Heard, Key, Line, Rate};
+
+/// How much of the latest sound is kept, to look for our own voice in it.
+const RECENT: usize = 3_200;
+
+/// The ears of one call.
+#[derive(Debug)]
+pub(crate) struct Listen {
+    /// Decodes, resamples and detects.
+    ear: Ear,
+    /// What is being said, if anything.
+    pub(crate) utterance: Option<Utterance>,
+    /// When the last audio came.
+    last_audio: Option<Instant>,
+    /// When something was last recognised.
+    pub(crate) text_at: Option<Instant>,
+    /// Commits sent.
+    commits: u32,
+    /// The text of the last complete utterance and when it was taken: late texts may still belong to it.
+    taken: Option<(String, Instant, Option<u32>)>,
+    /// The latest sound at 16 kHz.
+    recent: Vec<i16>,
+    /// The caller is muted by a control.
+    pub(crate) muted: bool,
+    /// Detections of one piece of audio, reused.
+    found: Vec<Heard>,
+    /// Samples of the caller received, at 16 kHz.
+    pub(crate) samples_in: u64,
+}
+
+/// What a piece of audio brought.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// Speech began.
+    pub(crate) started: bool,
+    /// Speech ended.
+    pub(crate) stopped: bool,
+    /// Keys heard in the sound; more than a few at once cannot be.
+    pub(crate) keys: [Option<Key>; 4],
+}
+
+impl Listen {
+    pub(crate) fn new(line: Line, vad: &VadSettings) -> Result<Self, CodecError> {
+        Ok(Self {
+            ear: Ear::new(line.hears, vad)?,
+            utterance: None,
+            last_audio: None,
+            text_at: None,
+            commits: 0,
+            taken: None,
+            recent: Vec::with_capacity(2 * RECENT),
+            muted: false,
+            found: Vec::with_capacity(8),
+            samples_in: 0,
+        })
+    }
+
+    /// A piece of the caller's audio.
+    pub(crate) fn audio(&mut self, now: Instant, audio: AudioIn<'_>, actions: &mut Actions) -> News {
+        self.last_audio = Some(now);
+        let mut news = News::default();
+        if self.muted {
+            return news;
+        }
+        let (ear, found, recent) = (&mut self.ear, &mut self.found, &mut self.recent);
+        found.clear();
+        let mut samples_in = 0;
+        actions.hear(|samples| {
+            let from = samples.len();
+            ear.hear(audio.payload, audio.media_time, audio.sequence, samples, &mut |heard| {
+                if found.len() < found.capacity() {
+                    found.push(heard);
+                }
+            });
+            samples_in = samples.len() - from;
+            remember(recent, &samples[from..]);
+        });
+        self.samples_in += samples_in as u64;
+        for at in 0..self.found.len() {
+            match &self.found[at] {
+                Heard::SpeechStarted { at, .. } => {
+                    let at = *at;
+                    self.utterance.get_or_insert_with(|| Utterance::new(at));
+                    news.started = true;
+                }
+                Heard::SpeechStopped { at, .. } => {
+                    let at = *at;
+                    if let Some(utterance) = &mut self.utterance {
+                        utterance.end = utterance.end.max(at);
+                    }
+                    news.stopped = true;
+                }
+                Heard::Key(key) => {
+                    if let Some(free) = news.keys.iter_mut().find(|slot| slot.is_none()) {
+                        *free = Some(*key);
+                    }
+                }
+                Heard::Hole { .. } => {}
+            }
+        }
+        let (run, position, speaking) = (self.ear.voiced_run(), self.ear.position(), self.ear.speaking());
+        if let Some(utterance) = &mut self.utterance {
+            utterance.run_max = utterance.run_max.max(run);
+            if speaking {
+                utterance.end = utterance.end.max(position.saturating_sub(self.ear.silence()));
+            }
+        }
+        news
+    }
+
+    /// The recogniser said something.
+    pub(crate) fn recognised(&mut self, now: Instant, event: &SttEvent) {
+        let text = match event {
+            SttEvent::Partial { text } | SttEvent::Final { text } => text.trim(),
+            SttEvent::SpeechStarted
+            | SttEvent::EagerEnd
+            | SttEvent::Resumed
+            | SttEvent::End
+            | SttEvent::Committed { .. } => "",
+        };
+        if !text.is_empty() {
+            self.text_at = Some(now);
+            if self.is_stale(now, text) {
+                return;
+            }
+            // Words without detected speech: a soft voice. They count from now.
+            let position = self.ear.position();
+            self.utterance.get_or_insert_with(|| Utterance::new(position));
+        }
+        if let SttEvent::Committed { commit } = event
+            && let Some((_, _, pending)) = &mut self.taken
+            && *pending == Some(*commit)
+        {
+            *pending = None;
+            return;
+        }
+        if let Some(utterance) = &mut self.utterance {
+            utterance.hear(event);
+        }
+    }
+
+    /// A text that comes after the utterance was taken as complete, and still belongs to it.
+    fn is_stale(&self, now: Instant, text: &str) -> bool {
+        let Some((taken, at, pending)) = &self.taken else { return false };
+        // Finals come before the answer to their commit, so with that answer still out this text is an old one.
+        if pending.is_some() && now < *at + STALE_TEXT {
+            return true;
+        }
+        self.utterance.is_none()
+            && now < *at + STALE_TEXT
+            && !taken.is_empty()
+            && (super::words::contains(taken, text) || super::words::contains(text, taken))
+    }
+
+    /// Asks the recogniser to finish, once in each pause.
+    pub(crate) fn commit(&mut self, actions: &mut Actions) {
+        let position = self.ear.position();
+        if let Some(utterance) = &mut self.utterance
+            && utterance.committed_at <= utterance.end
+        {
+            utterance.committed_at = position;
+            utterance.commit = Some(self.commits);
+            actions.push(Action::Commit(self.commits));
+            self.commits += 1;
+        }
+    }
+
+    /// The utterance is complete, or it was nothing: the next words are a new one.
+    pub(crate) fn take(&mut self, now: Instant, commits: bool) -> Option<Utterance> {
+        let utterance = self.utterance.take()?;
+        let pending = utterance.commit.filter(|_| commits && !utterance.is_settled(commits));
+        self.taken = Some((utterance.text(), now, pending));
+        Some(utterance)
+    }
+
+    /// The caller is speaking, as far as audio has arrived.
+    pub(crate) fn is_speaking(&self, now: Instant) -> bool {
+        self.ear.speaking() && self.missing(now) < STALL_MAX
+    }
+
+    /// How long the caller has been speaking without a break.
+    pub(crate) fn run(&self, now: Instant) -> Duration {
+        if self.is_speaking(now) { self.ear.voiced_run() } else { Duration::ZERO }
+    }
+
+    /// How much of that has surely been speech: a slam, a cough, a key leave it short.
+    pub(crate) fn sure_run(&self, now: Instant) -> Duration {
+        if self.is_speaking(now) { self.ear.speech_run() } else { Duration::ZERO }
+    }
+
+    /// How long the caller has been silent: in samples received, and in audio that does not come any more.
+    pub(crate) fn silence(&self, now: Instant) -> Duration {
+        let end = self.utterance.as_ref().map_or(0, |utterance| utterance.end);
+        let heard = Rate::WIDE.duration(self.ear.position().saturating_sub(end));
+        let missing = self.missing(now);
+        if missing > STALL { heard + missing } else { heard }
+    }
+
+    /// How long ago the last audio came.
+    fn missing(&self, now: Instant) -> Duration {
+        let last = self.last_audio.or(self.text_at);
+        last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last))
+    }
+
+    /// When the missing audio begins to count, and then every 50 ms.
+    pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
+        self.utterance.as_ref()?;
+        let stalled = self.last_audio.or(self.text_at)? + STALL;
+        Some(if stalled > now { stalled } else { now + Duration::from_millis(50) })
+    }
+
+    /// The moment a sample was heard.
+    pub(crate) fn moment(&self, sample: u64) -> Option<Instant> {
+        let ago = Rate::WIDE.duration(self.ear.position().saturating_sub(sample));
+        self.last_audio.or(self.text_at)?.checked_sub(ago)
+    }
+
+    /// The latest sound, at most 200 ms of it.
+    pub(crate) fn recent(&self) -> &[i16] {
+        &self.recent[self.recent.len().saturating_sub(RECENT)..]
+    }
+
+    /// Audio of the caller has come.
+    pub(crate) const fn has_audio(&self) -> bool {
+        self.last_audio.is_some()
+    }
+
+    /// Time of holes that were filled.
+    pub(crate) fn concealed(&self) -> Duration {
+        Rate::WIDE.duration(self.ear.concealed())
+    }
+}
+
+/// Keeps the end of the sound; the buffer never grows.
+fn remember(recent: &mut Vec<i16>, samples: &[i16]) {
+    let samples = &samples[samples.len().saturating_sub(RECENT)..];
+    if recent.len() + samples.len() > 2 * RECENT {
+        recent.drain(..recent.len() - RECENT.min(recent.len()));
+    }
+    recent.extend_from_slice(samples);
+}

@@ -1,0 +1,257 @@
+//! Our voice on its way out: resampled to the line, laid in the playout, encoded and sent frame by frame, never further
+//! ahead than the line allows. "Speaking" is read off here: it means that audio is leaving.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Action, Actions, Turn,
+    limits::{FRAMES_BURST, MARK_LATE, VOICE_AHEAD},
+};
+use crate::audio::{CodecError, EchoGuard, Encoder, Line, Pace, Playout, Rate, Resampler};
+
+/// The way out of one call.
+#[derive(Debug)]
+pub(crate) struct Mouth {
+    /// What the line can do.
+    line: Line,
+    /// What is still to be heard.
+    playout: Playout,
+    /// When the next frame may go.
+    pace: Pace,
+    encoder: Encoder,
+    /// From the voice's rate to the line's; kept while the voice keeps its rate.
+    resampler: Option<(Rate, Resampler)>,
+    /// Knows what we said, to recognise it when it comes back.
+    echo: EchoGuard,
+    /// One frame, reused.
+    frame: Vec<i16>,
+    /// Resampled voice, reused.
+    resampled: Vec<i16>,
+    /// Our voice is muted by a control: time passes, silence leaves.
+    muted: bool,
+    /// Until when the sink has voice of ours to play.
+    voiced_until: Option<Instant>,
+    /// The last mark sent, and when.
+    mark: Option<(u32, Instant)>,
+    /// The last mark that came back.
+    marked: Option<u32>,
+    /// Frames of voice sent.
+    pub(crate) frames_out: u64,
+}
+
+/// What a [`Mouth::pump`] sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Nothing,
+    Silence,
+    /// At least one frame of voice.
+    Voice,
+}
+
+impl Mouth {
+    pub(crate) fn new(line: Line) -> Result<Self, CodecError> {
+        Ok(Self {
+            line,
+            playout: Playout::new(&line),
+            pace: Pace::new(&line),
+            encoder: Encoder::new(line.speaks)?,
+            resampler: None,
+            echo: EchoGuard::new(),
+            frame: Vec::with_capacity(line.speaks.rate.samples(Line::FRAME)),
+            resampled: Vec::new(),
+            muted: false,
+            voiced_until: None,
+            mark: None,
+            marked: None,
+            frames_out: 0,
+        })
+    }
+
+    /// Takes samples of a voice.
+    pub(crate) fn voice(&mut self, samples: &[i16], rate: Rate) {
+        if rate == self.line.speaks.rate {
+            self.playout.push(samples);
+            return;
+        }
+        if self.resampler.as_ref().is_none_or(|(of, _)| *of != rate) {
+            self.resampler = Some((rate, Resampler::new(rate, self.line.speaks.rate)));
+        }
+        if let Some((_, resampler)) = &mut self.resampler {
+            self.resampled.clear();
+            resampler.process(samples, &mut self.resampled);
+            self.playout.push(&self.resampled);
+        }
+    }
+
+    /// The clause is complete: what the resampler still holds belongs to it.
+    pub(crate) fn end_clause(&mut self) {
+        if let Some((_, resampler)) = &mut self.resampler {
+            self.resampled.clear();
+            resampler.flush(&mut self.resampled);
+            self.playout.push(&self.resampled);
+        }
+    }
+
+    /// Sends what is due.
+    pub(crate) fn pump(&mut self, now: Instant, turn: Option<Turn>, actions: &mut Actions) -> Sent {
+        let mut sent = Sent::Nothing;
+        for _ in 0..FRAMES_BURST {
+            // A voice that was just held fades out in one more frame.
+            let speaks = !self.playout.is_empty();
+            if !speaks && !self.line.continuous || self.pace.due(now, self.lead()) == 0 {
+                break;
+            }
+            self.frame.clear();
+            let voiced = speaks && self.playout.pull(self.samples_per_frame(), &mut self.frame) > 0;
+            if !voiced && !self.line.continuous {
+                break;
+            }
+            self.frame.resize(self.samples_per_frame(), 0);
+            self.echo.played(&self.frame, self.line.speaks.rate);
+            let (encoder, frame) = (&mut self.encoder, &self.frame);
+            if voiced && !self.muted {
+                actions.send(turn, |bytes| encoder.encode(frame, bytes));
+                self.frames_out += 1;
+                sent = Sent::Voice;
+            } else {
+                let samples = frame.len();
+                actions.send(None, |bytes| encoder.silence(samples, bytes));
+                sent = if sent == Sent::Voice { sent } else { Sent::Silence };
+            }
+            self.pace.sent(now, 1);
+            if voiced {
+                self.voiced_until = Some(now + self.pace.ahead(now));
+            }
+        }
+        sent
+    }
+
+    /// Stops sounding and keeps the place: what the peer can still drop is taken back.
+    pub(crate) fn hold(&mut self, now: Instant, actions: &mut Actions) {
+        self.take_back(now, actions);
+        self.playout.hold();
+        self.voiced_until = self.voiced_until.map(|until| until.min(now + self.pace.ahead(now)));
+    }
+
+    /// Goes on where it stopped.
+    pub(crate) fn release(&mut self) {
+        self.playout.release();
+    }
+
+    /// Speaks softer, or not any more.
+    pub(crate) fn duck(&mut self, on: bool) {
+        self.playout.duck(on);
+    }
+
+    /// Drops everything that has not been heard. The position stays.
+    pub(crate) fn cut(&mut self, now: Instant, actions: &mut Actions) {
+        self.take_back(now, actions);
+        self.playout.cut();
+        self.playout.release();
+        self.playout.duck(false);
+        self.voiced_until = self.voiced_until.map(|until| until.min(now + self.pace.ahead(now)));
+        if let Some((_, resampler)) = &mut self.resampler {
+            resampler.reset();
+        }
+    }
+
+    /// On a line that can drop what it has: makes it drop, and puts it back in front of the playout.
+    fn take_back(&mut self, now: Instant, actions: &mut Actions) {
+        if !self.line.clears {
+            return;
+        }
+        let ahead = self.pace.ahead(now);
+        if !ahead.is_zero() {
+            actions.push(Action::Clear);
+            self.playout.rewind(self.pace.unheard(now));
+            self.pace.cleared();
+            // The peer returns marks of what it dropped.
+            self.mark = None;
+        }
+    }
+
+    /// Asks the peer to tell when it has played what was sent, where it can.
+    pub(crate) fn mark(&mut self, now: Instant, actions: &mut Actions) {
+        if self.line.marks {
+            let number = self.mark.map_or(self.marked, |(number, _)| Some(number)).map_or(0, |last| last + 1);
+            self.mark = Some((number, now + self.pace.ahead(now)));
+            actions.push(Action::Mark(number));
+        }
+    }
+
+    /// A mark came back.
+    pub(crate) fn marked(&mut self, number: u32) {
+        self.marked = Some(self.marked.map_or(number, |last| last.max(number)));
+        if self.mark.is_some_and(|(last, _)| number >= last) {
+            self.mark = None;
+        }
+    }
+
+    /// Sends silence instead of the voice.
+    pub(crate) fn mute(&mut self, on: bool) {
+        self.muted = on;
+    }
+
+    /// Everything that was to be heard has been heard, as far as can be known.
+    pub(crate) fn is_drained(&self, now: Instant) -> bool {
+        self.drained_at(now).is_some_and(|at| at <= now)
+    }
+
+    /// When everything will have been heard, if nothing is left to send.
+    pub(crate) fn drained_at(&self, now: Instant) -> Option<Instant> {
+        if !self.playout.is_empty() {
+            return None;
+        }
+        let played = self.voiced_until.unwrap_or(now);
+        Some(self.mark.map_or(played, |(_, due)| played.max(due + MARK_LATE)))
+    }
+
+    /// Voice is waiting and may leave.
+    pub(crate) fn has_voice(&self) -> bool {
+        !self.playout.is_empty() && !self.playout.is_held()
+    }
+
+    /// Since when (or until when) the caller hears nothing of us; `None` if we never spoke.
+    pub(crate) const fn voiced_until(&self) -> Option<Instant> {
+        self.voiced_until
+    }
+
+    /// There is room for more voice.
+    pub(crate) fn is_hungry(&self) -> bool {
+        self.playout.queued() < VOICE_AHEAD
+    }
+
+    /// Where the sink will be when it has played what was sent.
+    pub(crate) fn position(&self) -> u64 {
+        self.playout.position()
+    }
+
+    /// Where the next sample of voice will lie.
+    pub(crate) fn pushed(&self) -> u64 {
+        self.playout.pushed()
+    }
+
+    /// The line's rate: what positions count.
+    pub(crate) const fn rate(&self) -> Rate {
+        self.line.speaks.rate
+    }
+
+    /// How much of our own voice is in these samples (16 kHz).
+    pub(crate) fn likeness(&self, heard: &[i16]) -> f32 {
+        self.echo.likeness(heard)
+    }
+
+    /// When the next frame is due, if there is one to send.
+    pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
+        (self.line.continuous || self.has_voice()).then(|| self.pace.next(now, self.lead()))
+    }
+
+    /// Silence is kept short: it delays the next word by as much as it is ahead.
+    fn lead(&self) -> Duration {
+        if self.has_voice() { self.line.lead } else { Line::FRAME }
+    }
+
+    fn samples_per_frame(&self) -> usize {
+        self.line.speaks.rate.samples(Line::FRAME)
+    }
+}

@@ -1,0 +1,101 @@
+//! What the caller is saying: the text so far, and what of it is still open.
+
+use std::time::Duration;
+
+use super::{SttEvent, limits::UTTERANCE_CHARS_MAX};
+
+/// One utterance in progress. Positions count 16 kHz samples since the call began.
+#[derive(Debug, Default)]
+pub(crate) struct Utterance {
+    /// The first voiced sample.
+    pub(crate) start: u64,
+    /// T0: the last voiced sample so far.
+    pub(crate) end: u64,
+    /// What will not change any more.
+    fixed: String,
+    /// What may.
+    open: String,
+    /// The last commit that was sent for it.
+    pub(crate) commit: Option<u32>,
+    /// The last commit that was answered.
+    committed: Option<u32>,
+    /// The position of the last commit: silence after it is committed already.
+    pub(crate) committed_at: u64,
+    /// The engine says that the turn has ended.
+    pub(crate) engine_end: bool,
+    /// It is our own voice coming back.
+    pub(crate) echo: bool,
+    /// The longest unbroken run of speech in it.
+    pub(crate) run_max: Duration,
+    /// The reply was cut because of it: it must not end in silence.
+    pub(crate) cut: bool,
+}
+
+impl Utterance {
+    /// Speech began here.
+    pub(crate) fn new(start: u64) -> Self {
+        Self { start, end: start, ..Self::default() }
+    }
+
+    /// The caller went on after it had been taken as complete: the text it had.
+    pub(crate) fn resume(&mut self, text: &str) {
+        let rest = std::mem::take(&mut self.fixed);
+        self.fixed = text.to_string();
+        self.fix(&rest);
+    }
+
+    /// Something was recognised.
+    pub(crate) fn hear(&mut self, event: &SttEvent) {
+        match event {
+            SttEvent::Partial { text } => {
+                self.engine_end = false;
+                self.open = text.chars().take(UTTERANCE_CHARS_MAX).collect();
+            }
+            SttEvent::Final { text } => {
+                self.open.clear();
+                self.fix(text);
+            }
+            SttEvent::Committed { commit } => self.committed = Some(*commit),
+            SttEvent::End => self.engine_end = true,
+            SttEvent::Resumed | SttEvent::SpeechStarted => self.engine_end = false,
+            SttEvent::EagerEnd => {}
+        }
+    }
+
+    /// The text so far.
+    pub(crate) fn text(&self) -> String {
+        let mut text = self.fixed.clone();
+        join(&mut text, &self.open);
+        text
+    }
+
+    /// Whether anything was recognised.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fixed.trim().is_empty() && self.open.trim().is_empty()
+    }
+
+    /// All that was said is in the text: the engine answered the last commit, ended the turn, or has nothing open.
+    pub(crate) fn is_settled(&self, commits: bool) -> bool {
+        if commits {
+            self.commit.is_some() && self.committed == self.commit
+        } else {
+            self.engine_end || self.open.is_empty() && !self.fixed.is_empty()
+        }
+    }
+
+    fn fix(&mut self, text: &str) {
+        if self.fixed.len() < UTTERANCE_CHARS_MAX {
+            join(&mut self.fixed, text);
+        }
+    }
+}
+
+fn join(text: &mut String, more: &str) {
+    let more = more.trim();
+    if !more.is_empty() {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(more);
+    }
+}

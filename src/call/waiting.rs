@@ -1,0 +1,222 @@
+//! What happens when nothing happens: late answers, silent callers, and the end of the call.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Action, Actions, Call, Deadline, Ending, Event, Input, Settings,
+    limits::{FILLERS_MAX, GOODBYE_MAX, NO_AUDIO},
+    reply::Source,
+};
+
+/// An aside that has begun and does not go on is given up after this.
+const ASIDE_MAX: Duration = Duration::from_secs(6);
+
+/// The call is ending.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    /// Why.
+    pub(crate) ending: Ending,
+    /// Whom the caller is put through to.
+    transfer: Option<String>,
+    /// What to say if nothing else was said.
+    pub(crate) goodbye: &'static str,
+    /// The goodbye may take until then.
+    pub(crate) until: Instant,
+}
+
+impl Call {
+    /// A late answer: a filler, and in the end an apology.
+    pub(super) fn settle_patience(&mut self, now: Instant, actions: &mut Actions) {
+        let Some((at, why)) = self.patience_wake(now) else { return };
+        if at > now {
+            return;
+        }
+        if why == Deadline::Answer {
+            // Whatever comes now comes too late.
+            if let Some(turn) = self.reply.as_ref().map(|reply| reply.turn) {
+                actions.push(Action::Stop(turn));
+            }
+            self.give_up_on_tools(actions);
+            return self.model_failed(now, actions);
+        }
+        let pushed = self.mouth.pushed();
+        let Some(reply) = &mut self.reply else { return };
+        if reply.in_aside() {
+            return reply.end_asides(pushed);
+        }
+        reply.end_asides(pushed);
+        let fillers: Vec<&str> = self.phrases.list("call.fillers").collect();
+        let Some(text) = fillers.get(reply.fillers as usize % fillers.len().max(1)) else { return };
+        let (turn, text) = (reply.turn, text.to_string());
+        let clause = reply.aside(&text);
+        reply.patience_from = Some(now);
+        actions.push(Action::Tell(Event::Late(turn)));
+        actions.push(Action::Speak { turn, clause, text, aside: true });
+    }
+
+    /// When the caller has waited long enough for something to be said.
+    pub(super) fn patience_wake(&self, now: Instant) -> Option<(Instant, Deadline)> {
+        let reply = self.reply.as_ref()?;
+        if reply.is_voiced() || self.mouth.has_voice() || self.cut_in.is_some_and(|cut_in| cut_in.held.is_some()) {
+            return None;
+        }
+        let settings = &self.setup.settings;
+        let heard_until = self.mouth.voiced_until().filter(|until| *until > reply.since).unwrap_or(reply.since);
+        let from = reply.patience_from.map_or(heard_until, |from| from.max(heard_until));
+        let tool = self.tools.waiting_since(reply.turn);
+        let (limit, why) = match tool {
+            _ if reply.in_aside() => (ASIDE_MAX, Deadline::Filler),
+            Some(_) => (Settings::ms(settings.patience_ms), Deadline::Patience),
+            None => (Settings::ms(settings.filler_ms), Deadline::Filler),
+        };
+        let filler = (reply.fillers < FILLERS_MAX || reply.in_aside()).then_some((from + limit, why));
+        let answer = match reply.source {
+            Source::Model { asked } => Some((asked.max(heard_until) + self.answer_limit(), Deadline::Answer)),
+            Source::Tools | Source::Complete => {
+                filler.is_none().then(|| (from + self.answer_limit(), Deadline::Answer))
+            }
+        };
+        let _ = now;
+        filler.into_iter().chain(answer).min_by_key(|(at, _)| *at)
+    }
+
+    fn give_up_on_tools(&mut self, actions: &mut Actions) {
+        if let Some(reply) = &self.reply {
+            for (tool, ask) in self.tools.give_up(reply.turn) {
+                let content = super::tool_calls::refusal("unavailable", "it took too long").content;
+                self.history.outcome(&ask.id, content);
+                actions.push(Action::DropTool(tool));
+            }
+        }
+    }
+
+    /// A silent caller is asked, and in the end wished well; a call has a longest duration.
+    pub(super) fn settle_silence(&mut self, now: Instant, actions: &mut Actions) -> bool {
+        let Some(answered) = self.answered else { return false };
+        if self.closing.is_some() {
+            return false;
+        }
+        if self.owed && self.reply.is_none() && self.listen.utterance.is_none() {
+            self.think(now, now, actions);
+            return true;
+        }
+        let Some((at, why)) = self.silence_wake(answered).filter(|(at, _)| *at <= now) else { return false };
+        let _ = at;
+        match why {
+            Deadline::NoAudio => self.finish(now, Ending::NoAudio, None, actions),
+            Deadline::Longest => {
+                let text = self.phrases.text("call.goodbye_time").to_string();
+                self.say(now, text, false, Some(Ending::TooLong), true, actions);
+                self.close_after_reply(now, Ending::TooLong, None, "call.goodbye_time");
+            }
+            _ if self.reprompts < self.setup.settings.reprompts => {
+                self.reprompts += 1;
+                self.quiet_since = None;
+                let text = self.phrases.text("call.still_there").to_string();
+                self.say(now, text, true, None, false, actions);
+            }
+            _ => {
+                self.quiet_since = None;
+                let text = self.phrases.text("call.goodbye_silence").to_string();
+                self.say(now, text, true, Some(Ending::SilenceTimedOut), false, actions);
+            }
+        }
+        true
+    }
+
+    /// When the caller's silence, or the call, has lasted long enough.
+    pub(super) fn silence_wake(&self, answered: Instant) -> Option<(Instant, Deadline)> {
+        if self.closing.is_some() {
+            return None;
+        }
+        let settings = &self.setup.settings;
+        let longest = (answered + Duration::from_secs(settings.duration_max_s), Deadline::Longest);
+        let no_audio = (!self.listen.has_audio()).then_some((answered + NO_AUDIO, Deadline::NoAudio));
+        let nobody_speaks = self.reply.is_none() && self.listen.utterance.is_none();
+        let silence = self
+            .quiet_since
+            .filter(|_| nobody_speaks && self.listen.has_audio())
+            .map(|since| (since + Duration::from_secs(settings.silence_s), Deadline::Silence));
+        [Some(longest), no_audio, silence].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// The call ends when what is being said has been heard.
+    pub(super) fn close_after_reply(
+        &mut self,
+        now: Instant,
+        ending: Ending,
+        transfer: Option<String>,
+        goodbye: &'static str,
+    ) {
+        let until = now + GOODBYE_MAX;
+        self.closing.get_or_insert(Closing { ending, transfer, goodbye, until });
+    }
+
+    /// Everything has been said: the call ends.
+    pub(super) fn close_now(&mut self, now: Instant, ending: Ending) {
+        self.close_after_reply(now, ending, None, "call.goodbye");
+        if let Some(closing) = &mut self.closing {
+            closing.ending = ending;
+        }
+    }
+
+    /// Ends the call when the goodbye has been heard, or takes too long.
+    pub(super) fn settle_ending(&mut self, now: Instant, actions: &mut Actions) -> bool {
+        let heard = self.reply.is_none() && self.queue.is_empty();
+        let Some(closing) = self.closing.take_if(|closing| heard || closing.until <= now) else { return false };
+        self.finish(now, closing.ending, closing.transfer, actions);
+        true
+    }
+
+    /// The process is shutting down: the caller hears a sentence, if there is time for one.
+    pub(super) fn shut_down(&mut self, now: Instant, within: Duration, actions: &mut Actions) {
+        if self.closing.is_none() {
+            let text = self.phrases.text("call.shutdown").to_string();
+            self.say(now, text, false, Some(Ending::Shutdown), true, actions);
+            self.close_after_reply(now, Ending::Shutdown, None, "call.shutdown");
+        }
+        if let Some(closing) = &mut self.closing {
+            closing.until = closing.until.min(now + within.max(Duration::from_millis(1)));
+        }
+    }
+
+    /// The call is over, now.
+    pub(super) fn finish(&mut self, now: Instant, ending: Ending, transfer: Option<String>, actions: &mut Actions) {
+        if self.over.is_some() {
+            return;
+        }
+        self.queue.clear();
+        self.closing = None;
+        self.cut(now, actions);
+        self.over = Some(ending);
+        actions.push(Action::Tell(Event::Ended(ending)));
+        if let Some(to) = transfer {
+            actions.push(Action::Transfer(to));
+        }
+        actions.push(Action::Close(ending));
+    }
+
+    /// Outcomes of writes that ran on are still recorded; everything else comes too late.
+    pub(super) fn after_the_end(&mut self, input: Input<'_>) {
+        match input {
+            Input::ToolDone(tool, outcome) => match self.tools.settle(tool) {
+                super::tool_calls::Settled::Now { ask, .. } => {
+                    self.history.outcome(&ask.id, outcome.content);
+                }
+                super::tool_calls::Settled::Late => self.late += 1,
+            },
+            Input::Stt(_) | Input::Llm(..) | Input::Tts(..) => self.late += 1,
+            Input::Answered
+            | Input::Audio(_)
+            | Input::Key(_)
+            | Input::Mark(_)
+            | Input::SttFailed(_)
+            | Input::LlmFailed(..)
+            | Input::TtsFailed(..)
+            | Input::Control(_)
+            | Input::Closed { .. }
+            | Input::Shutdown(_)
+            | Input::Wake => {}
+        }
+    }
+}

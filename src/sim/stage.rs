@@ -1,0 +1,500 @@
+//! Plays a script: the part of the gateway's driver, in virtual time, with fakes in the place of engines.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    promises::Promises,
+    random::Random,
+    script::{CHAR, Ends, Script},
+    sink::Sink,
+    trace::Trace,
+};
+use crate::{
+    audio::Rate,
+    call::{
+        Action, Actions, AudioIn, Call, ClauseId, Failed, Input, LlmEvent, Outcome, Setup, SttEvent, ToolAsk, ToolKind,
+        TtsEvent, Turn, Wake, WordTiming,
+    },
+    language::Language,
+    privacy::Pii,
+};
+
+/// The voice of turn `t` consists of samples of this size, so that a stale one can be told from a fresh one.
+pub fn stamp(turn: Turn) -> i16 {
+    2_000 + (turn.0 % 100) as i16 * 100
+}
+
+/// How loud the caller speaks.
+const CALLER: i16 = 5_000;
+
+/// What will happen.
+#[derive(Debug, Clone, PartialEq)]
+enum Due {
+    Frame(u64),
+    /// A frame that the network kept back.
+    Late(u64),
+    Stt(SttEvent),
+    /// Words up to here are recognised; `None`: whatever was said until then.
+    Partial,
+    Final {
+        until: Duration,
+        commit: Option<u32>,
+    },
+    SttDies,
+    Llm(Turn, u32, LlmEvent),
+    LlmFails(Turn, u32, Failed),
+    Tts(Turn, ClauseId, TtsEvent),
+    TtsFails(Turn, ClauseId, Failed),
+    Tool(u32, Outcome),
+    Key(usize),
+    Control(usize),
+    HangUp,
+    Shutdown(Duration),
+    Mark(u32),
+}
+
+/// A call being played.
+pub struct Stage {
+    script: Script,
+    random: Random,
+    call: Call,
+    origin: Instant,
+    now: Duration,
+    due: BinaryHeap<Reverse<(Duration, u64)>>,
+    what: BTreeMap<u64, Due>,
+    next: u64,
+    wake: Option<Wake>,
+    actions: Actions,
+    /// Every word, with the time its sound ends.
+    words: Vec<(Duration, String)>,
+    /// Words that were given in finals.
+    fixed: usize,
+    /// Answers the model has given.
+    answered: usize,
+    /// Turns up to this one are stopped.
+    stopped: Option<Turn>,
+    /// The model was asked this often: streams of earlier asks are dropped.
+    asks: u32,
+    /// Tools that nobody waits for.
+    dropped: Vec<u32>,
+    /// The network has no audio before this time.
+    stalled_until: Duration,
+    /// Our voice as the sink plays it, for an echo.
+    played: Vec<i16>,
+    bytes: Vec<u8>,
+    sink: Sink,
+    trace: Trace,
+    promises: Promises,
+}
+
+impl Stage {
+    /// A call that is about to be answered. The seed decides what the script leaves to chance.
+    pub fn new(script: Script, seed: u64) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "virtual time needs one real instant to count from")]
+        let origin = Instant::now();
+        let setup = Setup {
+            line: script.line,
+            clock: jiff::civil::date(2026, 4, 13).at(10, 0, 0, 0).in_tz("Europe/Rome").expect("a civil time in Rome"),
+            caller: script.caller.clone().map(Pii::new),
+            settings: Arc::new(script.settings.clone()),
+            instructions: "".into(),
+            greeting: script.greeting.as_str().into(),
+            tools: script.specs(),
+            stt_partials: script.ears.partials.is_some(),
+            stt_commits: script.ears.commits,
+            voice: Rate::WIDE,
+            complete: complete_seven,
+        };
+        let mut words = Vec::new();
+        for utterance in &script.utterances {
+            let spoken: Vec<&str> = utterance.text.split_whitespace().collect();
+            let length = utterance.at.end.saturating_sub(utterance.at.start);
+            for (place, word) in spoken.iter().enumerate() {
+                let end = utterance.at.start + length * (place as u32 + 1) / spoken.len() as u32;
+                words.push((end, (*word).to_string()));
+            }
+        }
+        let mut stage = Self {
+            random: Random::new(seed),
+            call: Call::new(setup).expect("PCM at 16 kHz can be carried"),
+            origin,
+            now: Duration::ZERO,
+            due: BinaryHeap::new(),
+            what: BTreeMap::new(),
+            next: 0,
+            wake: None,
+            actions: Actions::new(),
+            words,
+            fixed: 0,
+            answered: 0,
+            stopped: None,
+            asks: 0,
+            dropped: Vec::new(),
+            stalled_until: Duration::ZERO,
+            played: Vec::new(),
+            bytes: Vec::new(),
+            sink: Sink::new(origin),
+            trace: Trace::new(&script),
+            promises: Promises::new(&script),
+            script,
+        };
+        stage.plan();
+        stage
+    }
+
+    /// Plays the call to its end.
+    ///
+    /// # Errors
+    /// The first promise that was broken, in words.
+    pub fn play(mut self) -> Result<Trace, String> {
+        self.step(Input::Answered)?;
+        loop {
+            let event = self.due.peek().map(|Reverse((at, _))| *at);
+            let wake = self.wake.map(|wake| wake.at.saturating_duration_since(self.origin));
+            let at = match (event, wake) {
+                (Some(event), Some(wake)) => event.min(wake),
+                (Some(at), None) | (None, Some(at)) => at,
+                (None, None) => break,
+            };
+            if at > self.script.until {
+                break;
+            }
+            self.now = self.now.max(at);
+            if event == Some(at) {
+                let Some(Reverse((_, number))) = self.due.pop() else { break };
+                let Some(due) = self.what.remove(&number) else { continue };
+                self.happen(due)?;
+            } else {
+                self.step(Input::Wake)?;
+            }
+        }
+        let now = self.instant();
+        self.trace.close(&self.call, now, &self.sink, self.now);
+        self.promises.at_the_end(&self.trace)?;
+        Ok(self.trace)
+    }
+
+    /// Everything that is known beforehand.
+    fn plan(&mut self) {
+        self.later(self.script.frame, Due::Frame(0));
+        let ears = self.script.ears;
+        if let Some(delay) = ears.partials {
+            for (end, _) in self.words.clone() {
+                self.later(end + delay, Due::Partial);
+            }
+        }
+        for utterance in self.script.utterances.clone() {
+            if !ears.commits {
+                self.later(utterance.at.end + ears.finals, Due::Final { until: utterance.at.end, commit: None });
+            }
+            if let Some(delay) = ears.turns {
+                self.later(utterance.at.end + delay, Due::Stt(SttEvent::End));
+            }
+        }
+        if let Some(at) = ears.dies {
+            self.later(at, Due::SttDies);
+        }
+        for (place, (at, _)) in self.script.keys.clone().into_iter().enumerate() {
+            self.later(at, Due::Key(place));
+        }
+        for (place, (at, _)) in self.script.controls.clone().into_iter().enumerate() {
+            self.later(at, Due::Control(place));
+        }
+        if let Some(at) = self.script.hang_up {
+            self.later(at, Due::HangUp);
+        }
+        if let Some((at, within)) = self.script.shutdown {
+            self.later(at, Due::Shutdown(within));
+        }
+    }
+
+    fn later(&mut self, at: Duration, due: Due) {
+        self.due.push(Reverse((at, self.next)));
+        self.what.insert(self.next, due);
+        self.next += 1;
+    }
+
+    /// Something scheduled happens.
+    fn happen(&mut self, due: Due) -> Result<(), String> {
+        let hostile = self.random.percent(self.script.ears.hostile);
+        match due {
+            Due::Frame(number) => self.caller_frame(number),
+            Due::Late(number) => self.deliver(number),
+            Due::Stt(event) => {
+                if hostile {
+                    self.later(self.now + Duration::from_millis(300), Due::Stt(event.clone()));
+                }
+                self.step(Input::Stt(event))
+            }
+            Due::Partial => {
+                let delay = self.script.ears.partials.unwrap_or_default();
+                let text = self.words_until(self.now.saturating_sub(delay));
+                if text.is_empty() || hostile { Ok(()) } else { self.step(Input::Stt(SttEvent::Partial { text })) }
+            }
+            Due::Final { until, commit } => {
+                let text = self.words_until(until);
+                self.fixed = self.words.iter().filter(|(end, _)| *end <= until).count().max(self.fixed);
+                if !text.is_empty() {
+                    if hostile {
+                        let late = SttEvent::Partial { text: text.clone() };
+                        self.later(self.now + Duration::from_millis(150), Due::Stt(late));
+                    }
+                    self.step(Input::Stt(SttEvent::Final { text }))?;
+                }
+                match commit {
+                    Some(commit) => self.step(Input::Stt(SttEvent::Committed { commit })),
+                    None => Ok(()),
+                }
+            }
+            Due::SttDies => self.step(Input::SttFailed(Failed::Broken)),
+            Due::Llm(turn, ask, event) => {
+                if ask == self.asks && !self.is_stopped(turn) {
+                    self.step(Input::Llm(turn, event))
+                } else {
+                    Ok(())
+                }
+            }
+            Due::LlmFails(turn, ask, why) => {
+                if ask == self.asks && !self.is_stopped(turn) {
+                    self.step(Input::LlmFailed(turn, why))
+                } else {
+                    Ok(())
+                }
+            }
+            Due::Tts(turn, clause, event) => {
+                // A stopped stream is dropped; a hostile one had something on its way already.
+                if self.is_stopped(turn) && !self.random.percent(self.script.voice.late) {
+                    return Ok(());
+                }
+                if !self.call.is_hungry() && clause.0 < 1 << 16 {
+                    self.later(self.now + Duration::from_millis(50), Due::Tts(turn, clause, event));
+                    return Ok(());
+                }
+                self.step(Input::Tts(turn, clause, event))
+            }
+            Due::TtsFails(turn, clause, why) => {
+                if self.is_stopped(turn) {
+                    Ok(())
+                } else {
+                    self.step(Input::TtsFailed(turn, clause, why))
+                }
+            }
+            Due::Tool(tool, outcome) => {
+                if self.dropped.contains(&tool) {
+                    Ok(())
+                } else {
+                    self.step(Input::ToolDone(tool, outcome))
+                }
+            }
+            Due::Key(place) => self.step(Input::Key(self.script.keys[place].1)),
+            Due::Control(place) => self.step(Input::Control(self.script.controls[place].1.clone())),
+            Due::HangUp => self.step(Input::Closed { clean: true }),
+            Due::Shutdown(within) => self.step(Input::Shutdown(within)),
+            Due::Mark(number) => self.step(Input::Mark(number)),
+        }
+    }
+
+    /// The caller's line delivers a frame, or does not.
+    fn caller_frame(&mut self, number: u64) -> Result<(), String> {
+        let length = self.script.frame;
+        let from = length * number as u32;
+        if !self.call.is_over() {
+            self.later(from + length * 2, Due::Frame(number + 1));
+        }
+        if self.script.mute.iter().any(|mute| mute.contains(&from)) {
+            return Ok(());
+        }
+        if let Some(stall) = self.script.stalls.iter().find(|stall| stall.contains(&from)) {
+            self.stalled_until = self.stalled_until.max(stall.end);
+        }
+        if self.now < self.stalled_until {
+            // Delivered in a burst when the network is back.
+            self.later(self.stalled_until, Due::Late(number));
+            return Ok(());
+        }
+        self.deliver(number)
+    }
+
+    fn deliver(&mut self, number: u64) -> Result<(), String> {
+        let length = self.script.frame;
+        let (from, samples) = (length * number as u32, Rate::WIDE.samples(length));
+        let step = Rate::WIDE.duration(1);
+        let sounds = |at: Duration| {
+            let voiced = self.script.utterances.iter().any(|utterance| utterance.at.contains(&at));
+            voiced || self.script.noises.iter().any(|noise| noise.contains(&at))
+        };
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        for sample in 0..samples {
+            let at = from + step * sample as u32;
+            let seed = from.as_micros() as u64 + sample as u64;
+            let mut value = if sounds(at) { i32::from(noisy(CALLER, seed)) } else { 0 };
+            if let Some((decibels, delay)) = self.script.echo
+                && let Some(ago) = at.checked_sub(delay)
+            {
+                let ours = self.played.get(Rate::WIDE.samples(ago)).copied().unwrap_or(0);
+                value += (f64::from(ours) * 10f64.powf(f64::from(decibels) / 20.0)) as i32;
+            }
+            bytes.extend_from_slice(&(value.clamp(-32_768, 32_767) as i16).to_le_bytes());
+        }
+        let result = self.step_audio(&bytes);
+        self.bytes = bytes;
+        result
+    }
+
+    fn step_audio(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let now = self.instant();
+        self.actions.clear();
+        self.wake = self.call.handle(now, Input::Audio(AudioIn::plain(bytes)), &mut self.actions);
+        self.act()
+    }
+
+    /// Hands one input to the call and does what it asks.
+    fn step(&mut self, input: Input<'_>) -> Result<(), String> {
+        let now = self.instant();
+        self.trace.input(self.now, &input);
+        self.actions.clear();
+        self.wake = self.call.handle(now, input, &mut self.actions);
+        self.act()
+    }
+
+    fn act(&mut self) -> Result<(), String> {
+        let now = self.instant();
+        self.promises.step(
+            self.now,
+            self.wake.map(|wake| wake.at.saturating_duration_since(self.origin)),
+            &self.actions,
+        )?;
+        let list: Vec<Action> = self.actions.drain().collect();
+        for action in list {
+            self.trace.action(self.now, &action);
+            match action {
+                Action::Commit(commit) => {
+                    let due = Due::Final { until: self.now, commit: Some(commit) };
+                    if self.script.ears.commits {
+                        self.later(self.now + self.script.ears.finals, due);
+                    }
+                }
+                Action::Think(ask) => self.think(ask.turn),
+                Action::Speak { turn, clause, text, aside } => self.speak(turn, clause, &text, aside),
+                Action::Stop(turn) => self.stopped = self.stopped.max(Some(turn)),
+                Action::RunTool { tool, kind, ask } => self.run(tool, kind, &ask),
+                Action::DropTool(tool) => self.dropped.push(tool),
+                Action::Send { bytes, turn } => {
+                    let bytes = self.actions.bytes(&bytes);
+                    let samples = bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
+                    let peak = samples.clone().map(i16::saturating_abs).max().unwrap_or(0);
+                    let length = Rate::WIDE.duration(bytes.len() as u64 / 2);
+                    if self.script.echo.is_some() {
+                        let from = self.sink.end().max(self.now);
+                        self.played.resize(Rate::WIDE.samples(from), 0);
+                        self.played.extend(samples);
+                    }
+                    self.sink.frame(now, turn, length, peak);
+                }
+                Action::Clear => self.sink.clear(now),
+                Action::Mark(number) => self.later(self.sink.end().max(self.now), Due::Mark(number)),
+                Action::Hear(_) | Action::Tell(_) | Action::Transfer(_) | Action::Close(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn think(&mut self, turn: Turn) {
+        self.asks += 1;
+        let answer = self.script.model[self.answered.min(self.script.model.len() - 1)].clone();
+        self.answered += 1;
+        let mut at = self.now + answer.first;
+        for word in answer.text.split_inclusive(' ') {
+            self.later(at, Due::Llm(turn, self.asks, LlmEvent::Words(word.to_string())));
+            at += answer.gap;
+        }
+        for (id, name, arguments) in answer.tools {
+            self.later(at, Due::Llm(turn, self.asks, LlmEvent::Tool { id, name, arguments }));
+        }
+        match answer.ends {
+            Ends::Done(finish) => self.later(at, Due::Llm(turn, self.asks, LlmEvent::Done(finish))),
+            Ends::Failed(why) => self.later(at, Due::LlmFails(turn, self.asks, why)),
+            Ends::Hangs => {}
+        }
+    }
+
+    fn speak(&mut self, turn: Turn, clause: ClauseId, text: &str, aside: bool) {
+        let voice = self.script.voice;
+        // Asides come from the phrase cache: at once, whatever the engine does.
+        let mut at = if aside { self.now } else { self.now + voice.first };
+        if !aside && self.random.percent(voice.fails) {
+            if !voice.hangs {
+                self.later(at, Due::TtsFails(turn, clause, Failed::Broken));
+            }
+            return;
+        }
+        let samples = Rate::WIDE.samples(CHAR * text.chars().count() as u32);
+        if voice.alignment {
+            let words = alignment(text);
+            self.later(at, Due::Tts(turn, clause, TtsEvent::Words(words)));
+        }
+        let chunk = Rate::WIDE.samples(Duration::from_millis(100));
+        for from in (0..samples).step_by(chunk) {
+            let audio = (from..samples.min(from + chunk)).map(|at| noisy(stamp(turn), at as u64)).collect();
+            self.later(at, Due::Tts(turn, clause, TtsEvent::Audio(audio)));
+            at += Duration::from_millis(100) / voice.speed.max(1);
+        }
+        self.later(at, Due::Tts(turn, clause, TtsEvent::Done));
+    }
+
+    fn run(&mut self, number: u32, kind: ToolKind, ask: &ToolAsk) {
+        let Some(tool) = self.script.tools.iter().find(|tool| tool.spec.name == ask.name) else { return };
+        let (takes, outcome) = (tool.takes, tool.answers.clone());
+        if kind == ToolKind::Write {
+            self.trace.effect(&ask.name, &ask.arguments);
+        }
+        self.later(self.now + takes, Due::Tool(number, outcome));
+    }
+
+    fn words_until(&self, until: Duration) -> String {
+        let said = self.words.iter().enumerate().filter(|(place, (end, _))| *place >= self.fixed && *end <= until);
+        said.map(|(_, (_, word))| word.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn is_stopped(&self, turn: Turn) -> bool {
+        self.stopped.is_some_and(|stopped| turn <= stopped)
+    }
+
+    fn instant(&self) -> Instant {
+        self.origin + self.now
+    }
+}
+
+/// A sample of this size, up or down: noise that the echo guard can recognise and a stale one can be told by.
+fn noisy(size: i16, seed: u64) -> i16 {
+    if Random::new(seed).next() & 1 == 0 { size } else { -size }
+}
+
+/// When each word of a clause ends, at the speed the fake voice speaks.
+fn alignment(text: &str) -> Vec<WordTiming> {
+    let mut chars = 0;
+    text.split_inclusive(' ')
+        .map(|word| {
+            chars += word.chars().count() as u32;
+            let spoken = chars - u32::from(word.ends_with(' '));
+            WordTiming { chars: spoken, end_ms: spoken * CHAR.as_millis() as u32 }
+        })
+        .collect()
+}
+
+/// A plate is complete with seven letters and digits, a phone number with nine.
+fn complete_seven(question: crate::call::Question, text: &str, _: Language) -> bool {
+    let signs = text.chars().filter(|c| c.is_alphanumeric()).count();
+    match question {
+        crate::call::Question::Plate => signs >= 7,
+        crate::call::Question::Phone => signs >= 9,
+        crate::call::Question::Name => text.split_whitespace().count() >= 2,
+        crate::call::Question::Open => false,
+    }
+}

@@ -1,0 +1,251 @@
+//! The language of the stories in `tests/calls/`. A story reads like the call:
+//!
+//! ```
+//! use pronto::sim::story::{ms, says, story};
+//! story()
+//!     .caller(0.5..2.0, "vorrei prenotare un tagliando")
+//!     .model(says("Certo. Per che giorno?"))
+//!     .expect("one answer", |t| t.asks() == 1)
+//!     .expect("soon", |t| t.silence_after(2.0) < ms(1500))
+//!     .play();
+//! ```
+//!
+//! Times are seconds since the answer. Everything that is not said has a sensible default: partial texts after 200 ms,
+//! the model's first word after 300, the voice after 100.
+
+use std::{ops::Range, time::Duration};
+
+use super::{
+    script::{Answer, Ends, Script, Tool, Utterance, spec},
+    stage::Stage,
+    trace::Trace,
+};
+use crate::{
+    audio::{Key, Line},
+    call::{Control, Failed, Finish, Outcome, Settings, Then, ToolKind},
+};
+
+/// Begins a story.
+pub fn story() -> Story {
+    Story { script: Script { model: Vec::new(), until: Duration::ZERO, ..Script::default() }, expectations: Vec::new() }
+}
+
+/// Milliseconds.
+pub const fn ms(value: u64) -> Duration {
+    Duration::from_millis(value)
+}
+
+/// Seconds.
+pub fn s(value: f64) -> Duration {
+    Duration::from_secs_f64(value)
+}
+
+/// The model says this.
+pub fn says(text: &str) -> Answer {
+    Answer::says(text)
+}
+
+/// The model asks for a tool, with an id of its own.
+pub fn asks(tool: &str) -> Answer {
+    Answer::asks(&format!("ask-{tool}"), tool, "{}")
+}
+
+/// The model asks for a tool under this id, with these arguments.
+pub fn asks_as(id: &str, tool: &str, arguments: &str) -> Answer {
+    Answer::asks(id, tool, arguments)
+}
+
+/// The model says something and asks for a tool.
+pub fn says_and_asks(text: &str, tool: &str) -> Answer {
+    Answer { text: text.to_string(), ..asks(tool) }
+}
+
+/// The model never answers.
+pub fn hangs() -> Answer {
+    says("").ending(Ends::Hangs)
+}
+
+/// The model fails.
+pub fn fails() -> Answer {
+    says("").ending(Ends::Failed(Failed::Broken))
+}
+
+/// What a tool answers when all is well.
+pub fn done() -> Outcome {
+    Outcome { content: r#"{"ok":true}"#.into(), then: Then::GoOn }
+}
+
+/// A call being told.
+pub struct Story {
+    script: Script,
+    expectations: Vec<(&'static str, Expectation)>,
+}
+
+type Expectation = Box<dyn Fn(&Trace) -> bool>;
+
+impl Story {
+    /// The caller says this, in these seconds.
+    #[must_use]
+    pub fn caller(mut self, at: Range<f64>, text: &str) -> Self {
+        self.script.utterances.push(Utterance { at: s(at.start)..s(at.end), text: text.to_string() });
+        self
+    }
+
+    /// A noise that is loud enough to be speech, but is none.
+    #[must_use]
+    pub fn noise(mut self, at: Range<f64>) -> Self {
+        self.script.noises.push(s(at.start)..s(at.end));
+        self
+    }
+
+    /// The caller presses a key.
+    #[must_use]
+    pub fn key(mut self, at: f64, label: char) -> Self {
+        let key = Key::new(label).expect("a story presses keys that exist");
+        self.script.keys.push((s(at), key));
+        self
+    }
+
+    /// Somebody with the right to asks for something.
+    #[must_use]
+    pub fn control(mut self, at: f64, control: Control) -> Self {
+        self.script.controls.push((s(at), control));
+        self
+    }
+
+    /// The caller hangs up.
+    #[must_use]
+    pub fn hangs_up(mut self, at: f64) -> Self {
+        self.script.hang_up = Some(s(at));
+        self
+    }
+
+    /// The process shuts down and gives the call this long.
+    #[must_use]
+    pub fn shutdown(mut self, at: f64, within: Duration) -> Self {
+        self.script.shutdown = Some((s(at), within));
+        self
+    }
+
+    /// The model's next answer.
+    #[must_use]
+    pub fn model(mut self, answer: Answer) -> Self {
+        self.script.model.push(answer);
+        self
+    }
+
+    /// A tool that looks something up.
+    #[must_use]
+    pub fn read(self, name: &str, takes: Duration, answers: Outcome) -> Self {
+        self.tool(name, ToolKind::Read, takes, answers)
+    }
+
+    /// A tool that changes something.
+    #[must_use]
+    pub fn write(self, name: &str, takes: Duration, answers: Outcome) -> Self {
+        self.tool(name, ToolKind::Write, takes, answers)
+    }
+
+    /// A tool of any kind.
+    #[must_use]
+    pub fn tool(mut self, name: &str, kind: ToolKind, takes: Duration, answers: Outcome) -> Self {
+        self.script.tools.push(Tool { spec: spec(name, kind), takes, answers });
+        self
+    }
+
+    /// Spoken first.
+    #[must_use]
+    pub fn greeting(mut self, text: &str) -> Self {
+        self.script.greeting = text.to_string();
+        self
+    }
+
+    /// Another line.
+    #[must_use]
+    pub fn line(mut self, line: Line) -> Self {
+        self.script.line = line;
+        self
+    }
+
+    /// Other settings.
+    #[must_use]
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.script.settings);
+        self
+    }
+
+    /// Anything else.
+    #[must_use]
+    pub fn script(mut self, change: impl FnOnce(&mut Script)) -> Self {
+        change(&mut self.script);
+        self
+    }
+
+    /// What must be true in the end.
+    #[must_use]
+    pub fn expect(mut self, what: &'static str, holds: impl Fn(&Trace) -> bool + 'static) -> Self {
+        self.expectations.push((what, Box::new(holds)));
+        self
+    }
+
+    /// The story goes on until then; else for eight seconds after the last thing that happens from outside.
+    #[must_use]
+    pub fn until(mut self, at: f64) -> Self {
+        self.script.until = s(at);
+        self
+    }
+
+    /// When the last thing happens from outside.
+    fn last(&self) -> Duration {
+        let script = &self.script;
+        let utterances = script.utterances.iter().map(|utterance| utterance.at.end);
+        let noises = script.noises.iter().map(|noise| noise.end);
+        let keys = script.keys.iter().map(|(at, _)| *at);
+        let controls = script.controls.iter().map(|(at, _)| *at);
+        let others = script.hang_up.into_iter().chain(script.shutdown.map(|(at, within)| at + within));
+        utterances.chain(noises).chain(keys).chain(controls).chain(others).max().unwrap_or_default()
+    }
+
+    /// Plays the call, checks the promises at each step and the expectations in the end.
+    ///
+    /// # Panics
+    /// When a promise is broken or an expectation does not hold: a story is a test.
+    pub fn play(mut self) -> Trace {
+        if self.script.model.is_empty() {
+            self.script.model.push(says("Va bene."));
+        }
+        if self.script.until.is_zero() {
+            self.script.until = self.last() + s(8.0);
+        }
+        let trace = match Stage::new(self.script, 1).play() {
+            Ok(trace) => trace,
+            Err(broken) => panic!("{broken}"),
+        };
+        for (what, holds) in &self.expectations {
+            assert!(holds(&trace), "expected: {what}\n{}", tell(&trace));
+        }
+        trace
+    }
+}
+
+/// The call as a person would retell it, for a failed expectation.
+fn tell(trace: &Trace) -> String {
+    let mut text = String::new();
+    for (at, action) in trace.actions() {
+        let shown = format!("{action:?}");
+        text.push_str(&format!("{:8.3}  {}\n", at.as_secs_f64(), shown.chars().take(160).collect::<String>()));
+    }
+    for stretch in trace.heard() {
+        text.push_str(&format!(
+            "heard {:.3} to {:.3}  {:?}\n",
+            stretch.from.as_secs_f64(),
+            stretch.to.as_secs_f64(),
+            stretch.turn
+        ));
+    }
+    text.push_str(&format!("history: {:#?}\n", trace.history()));
+    text
+}
+
+/// How the model's finish is written in a story.
+pub const SAID: Ends = Ends::Done(Finish::Said);
