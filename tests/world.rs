@@ -25,5 +25,10 @@ fn the_promises_hold_in_every_invented_call() {
             Err(_) => broken.push(format!("seed {seed}: panic")),
         }
     }
-    assert!(broken.is_empty(), "{} of {calls} calls broke a promise; play one with PRONTO_SEED=<seed>:\n{}", broken.len(), broken.join("\n"));
+    assert!(
+        broken.is_empty(),
+        "{} of {calls} calls broke a promise; play one with PRONTO_SEED=<seed>:\n{}",
+        broken.len(),
+        broken.join("\n")
+    );
 }

@@ -38,6 +38,7 @@ pub mod words;
 
 pub mod phone;
 pub mod plate;
+pub mod spoken;
 
 pub use appointment::{Appointment, Status, Taken};
 pub use check::BookingSetting;

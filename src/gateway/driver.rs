@@ -101,7 +101,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             if sleep.deadline() != due {
                 sleep.as_mut().reset(due);
             }
-            let hungry = self.call.hungry();
+            let hungry = self.call.is_hungry();
             let happened = select! {
                 biased;
                 () = &mut closing => Happened::CutOff,
@@ -167,26 +167,17 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             Err(error) => return self.misspoke(now, &error),
         };
         self.wake = self.call.handle(now, input, &mut self.actions);
-        self.act(now);
+        self.act();
     }
 
     /// Hands one input to the call and does what it asks.
     fn handle(&mut self, now: Instant, input: Input<'_>) {
         self.wake = self.call.handle(now, input, &mut self.actions);
-        self.act(now);
+        self.act();
     }
 
     /// Does what the call asked for, in order.
-    fn act(&mut self, now: Instant) {
-        if let Some(wake) = &mut self.wake
-            && wake.at <= now
-        {
-            // A bug of ours; a millisecond keeps it from spinning.
-            metrics::wake_in_the_past();
-            tracing::error!(why = ?wake.why, "a deadline lies in the past");
-            debug_assert!(false, "every wake lies in the future: {:?}", wake.why);
-            wake.at = now + Duration::from_millis(1);
-        }
+    fn act(&mut self) {
         let mut todo = std::mem::take(&mut self.todo);
         todo.extend(self.actions.drain());
         for action in todo.drain(..) {
@@ -204,7 +195,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             Action::Hear(samples) => return self.streams.hear(self.actions.samples(&samples)),
             Action::Commit(commit) => return self.streams.commit(commit),
             Action::Think(ask) => return self.streams.think(*ask),
-            Action::Speak { turn, clause, text } => return self.streams.speak(turn, clause, text),
+            Action::Speak { turn, clause, text, aside } => return self.streams.speak(turn, clause, text, aside),
             Action::Stop(turn) => {
                 self.streams.stop(turn);
                 return self.wire.socket.cut(turn);

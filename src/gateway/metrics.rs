@@ -53,8 +53,6 @@ pub const TOOLS: &str = "pronto_tools_total";
 pub const ENGINE_FAILURES: &str = "pronto_engine_failures_total";
 /// Calls that panicked.
 pub const PANICS: &str = "pronto_call_panics_total";
-/// Wakes that lay in the past: a bug of ours.
-pub const WAKES_PAST: &str = "pronto_wakes_past_total";
 /// Settings files read again, by outcome.
 pub const RELOADS: &str = "pronto_reloads_total";
 
@@ -113,7 +111,6 @@ pub fn describe() {
     describe_counter!(TOOLS, Unit::Count, "Tools that were run, by how they ended");
     describe_counter!(ENGINE_FAILURES, Unit::Count, "Failures of engines, by engine and kind");
     describe_counter!(PANICS, Unit::Count, "Calls that ended in a bug of ours");
-    describe_counter!(WAKES_PAST, Unit::Count, "Deadlines that lay in the past: a bug of ours");
     describe_counter!(RELOADS, Unit::Count, "Settings files read again, by outcome");
 }
 
@@ -252,10 +249,6 @@ pub(super) fn turn(report: &TurnReport) {
 
 pub(super) fn panicked() {
     counter!(PANICS).increment(1);
-}
-
-pub(super) fn wake_in_the_past() {
-    counter!(WAKES_PAST).increment(1);
 }
 
 pub(super) fn socket_fault(kind: &'static str) {

@@ -119,9 +119,8 @@ fn tell<S: AsyncRead + AsyncWrite + Unpin>(event: &Event, call: &Call, wire: &mu
 }
 
 /// The history in the roles of the wire.
-fn conversation(history: &[Message]) -> Vec<(&'static str, String)> {
+fn conversation<'a>(history: impl Iterator<Item = &'a Message>) -> Vec<(&'static str, String)> {
     history
-        .iter()
         .filter_map(|message| match message {
             Message::Caller { text } => Some(("user", text.clone())),
             Message::Agent { text, .. } => Some(("assistant", text.clone())),

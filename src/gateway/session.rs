@@ -23,7 +23,7 @@ use super::{
 use crate::{
     call::{Call, CallReport, Control, Ending, Setup},
     privacy::Pii,
-    tenant::{CallRecord, Permit, Tenant},
+    tenant::{CallRecord, Permit, Tenant, complete},
     transport::{Dialect, Incoming, Message, Started, Told, Transport},
 };
 
@@ -178,14 +178,22 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     }
     wire.tell(Told::InProgress);
 
-    let setup = setup(tenant, wire, &started, true);
+    let call = match Call::new(setup(tenant, wire, &started, true)) {
+        Ok(call) => call,
+        Err(error) => {
+            metrics::call_ended(Ending::LineLost, &CallReport::default());
+            tracing::warn!(%error, "the line's format cannot be carried");
+            wire.ended(reason(Ending::LineLost));
+            return wire.socket.close(CloseCode::Unsupported, "this audio format cannot be carried").await;
+        }
+    };
     let streams = Streams::new(Arc::clone(tenant), caller.clone());
-    let mut driver = Driver::new(Call::new(setup), wire, streams, &observer);
+    let mut driver = Driver::new(call, wire, streams, &observer);
     let goodbye_wait = Duration::from_secs(shared.settings.drain.goodbye_s);
     let left = AssertUnwindSafe(driver.run(&shared.drain, goodbye_wait, None)).catch_unwind().await;
     // A call that panicked may panic again when it is read.
     let read = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        (driver.call.history().to_vec(), driver.call.report(clock::now()))
+        (driver.call.history().cloned().collect::<Vec<_>>(), driver.call.report(clock::now()))
     }));
     let (history, report) = read.unwrap_or_default();
     metrics::stt_dropped(driver.streams.unheard());
@@ -226,14 +234,16 @@ async fn apologise<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Leave {
     wire.socket.cut(crate::call::Turn(u32::MAX));
     wire.clear();
+    // The peer's program hears no more events after this one; the caller still hears the apology.
+    wire.ended(reason(Ending::Panicked));
     let text = caller.language.phrases().text("call.apology").to_owned();
     let say = Control::Say { text, now: true, interruptible: false, then_end: true };
-    let setup = setup(tenant, wire, started, false);
-    let mut driver = Driver::new(Call::new(setup), wire, Streams::new(Arc::clone(tenant), caller), observer);
-    let wait = Duration::from_secs(shared.settings.drain.goodbye_s);
-    let said =
-        timeout(limits::APOLOGY_WAIT, AssertUnwindSafe(driver.run(&shared.drain, wait, Some(say))).catch_unwind());
-    let _ = said.await;
+    if let Ok(call) = Call::new(setup(tenant, wire, started, false)) {
+        let mut driver = Driver::new(call, wire, Streams::new(Arc::clone(tenant), caller), observer);
+        let wait = Duration::from_secs(shared.settings.drain.goodbye_s);
+        let said = AssertUnwindSafe(driver.run(&shared.drain, wait, Some(say))).catch_unwind();
+        let _ = timeout(limits::APOLOGY_WAIT, said).await;
+    }
     let (code, reason) = goodbye(Ending::Panicked);
     Leave { ending: Ending::Panicked, code, reason: reason.to_owned(), transfer: None }
 }
@@ -251,6 +261,8 @@ fn setup<S>(tenant: &Tenant, wire: &Wire<S>, started: &Started, greets: bool) ->
         tools: tenant.tools().specs(),
         stt_partials: hears.partials,
         stt_commits: hears.commits,
+        voice: tenant.engines().tts.capabilities().rate,
+        complete,
         clock,
     }
 }

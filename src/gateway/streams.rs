@@ -24,7 +24,7 @@ use crate::{
     call::{Ask, ClauseId, Failed, Input, LlmEvent, Outcome, SttEvent, Then, ToolAsk, ToolKind, TtsEvent, Turn},
     language::Language,
     privacy::Pii,
-    providers::{Kind, ProviderError, Retry, Say},
+    providers::{Kind, ProviderError, Retry, Say, Tts},
     tenant::{Tenant, ToolRun},
 };
 
@@ -49,6 +49,8 @@ pub(super) struct Streams {
     model: Option<(Turn, Answers<LlmEvent>)>,
     /// The clause being spoken.
     voice: Option<(Turn, ClauseId, Answers<TtsEvent>)>,
+    /// A filler beside it; the clause in progress keeps its stream.
+    aside: Option<(Turn, ClauseId, Answers<TtsEvent>)>,
     /// The clauses after it.
     clauses: VecDeque<(Turn, ClauseId, String)>,
     /// Failures to hand to the call before anything else.
@@ -89,6 +91,7 @@ impl Streams {
             restart_at: None,
             model: None,
             voice: None,
+            aside: None,
             clauses: VecDeque::new(),
             failures: VecDeque::new(),
             lookups: HashMap::new(),
@@ -113,8 +116,12 @@ impl Streams {
         self.model = Some((ask.turn, self.tenant.engines().llm.reply(ask)));
     }
 
-    /// Speaks a clause after those before it.
-    pub(super) fn speak(&mut self, turn: Turn, clause: ClauseId, text: String) {
+    /// Speaks a clause after those before it, or a filler (`aside`) at once.
+    pub(super) fn speak(&mut self, turn: Turn, clause: ClauseId, text: String, aside: bool) {
+        if aside {
+            self.aside = Some((turn, clause, self.voiced(text)));
+            return;
+        }
         if self.clauses.len() >= limits::CLAUSES_WAITING_MAX {
             self.failures.push_back(Input::TtsFailed(turn, clause, Failed::Broken));
             return;
@@ -127,6 +134,7 @@ impl Streams {
     pub(super) fn stop(&mut self, turn: Turn) {
         self.model.take_if(|(of, _)| *of <= turn);
         self.voice.take_if(|(of, ..)| *of <= turn);
+        self.aside.take_if(|(of, ..)| *of <= turn);
         self.clauses.retain(|(of, ..)| *of > turn);
         self.next_clause();
     }
@@ -210,7 +218,7 @@ impl Streams {
     }
 
     /// Waits for the next thing any of them says. `hungry`: there is room for the voice's audio; without it the voice
-    /// is left alone. May be dropped at any time without loss.
+    /// is left alone, a filler apart. May be dropped at any time without loss.
     pub(super) async fn next(&mut self, hungry: bool, now: Instant) -> Input<'static> {
         poll_fn(|cx| self.poll(cx, hungry, now)).await
     }
@@ -229,6 +237,9 @@ impl Streams {
             return Poll::Ready(input);
         }
         if let Poll::Ready(input) = self.poll_model(cx) {
+            return Poll::Ready(input);
+        }
+        if let Poll::Ready(input) = self.poll_aside(cx) {
             return Poll::Ready(input);
         }
         if hungry { self.poll_voice(cx) } else { Poll::Pending }
@@ -271,25 +282,31 @@ impl Streams {
         Poll::Ready(Input::LlmFailed(turn, error.failed()))
     }
 
-    fn poll_voice(&mut self, cx: &mut Context<'_>) -> Poll<Input<'static>> {
-        let Some((turn, clause, voice)) = &mut self.voice else { return Poll::Pending };
-        let (turn, clause) = (*turn, *clause);
-        let Poll::Ready(answer) = voice.poll_next_unpin(cx) else { return Poll::Pending };
-        let error = match answer {
-            Some(Ok(event)) => {
-                if matches!(event, TtsEvent::Done) {
-                    self.voice = None;
-                    self.next_clause();
-                }
-                return Poll::Ready(Input::Tts(turn, clause, event));
-            }
-            Some(Err(error)) => error,
-            None => cut(self.tenant.engines().tts.capabilities().name),
+    fn poll_aside(&mut self, cx: &mut Context<'_>) -> Poll<Input<'static>> {
+        let Some(aside) = &mut self.aside else { return Poll::Pending };
+        let Poll::Ready((input, over)) = poll_speech(aside, &*self.tenant.engines().tts, cx) else {
+            return Poll::Pending;
         };
-        complain(metrics::Engine::Tts, &error);
-        self.voice = None;
-        self.next_clause();
-        Poll::Ready(Input::TtsFailed(turn, clause, error.failed()))
+        if over {
+            self.aside = None;
+        }
+        Poll::Ready(input)
+    }
+
+    fn poll_voice(&mut self, cx: &mut Context<'_>) -> Poll<Input<'static>> {
+        let Some(voice) = &mut self.voice else { return Poll::Pending };
+        let Poll::Ready((input, over)) = poll_speech(voice, &*self.tenant.engines().tts, cx) else {
+            return Poll::Pending;
+        };
+        if over {
+            self.voice = None;
+            self.next_clause();
+        }
+        Poll::Ready(input)
+    }
+
+    fn voiced(&self, text: String) -> Answers<TtsEvent> {
+        self.tenant.engines().tts.speak(Say { text, language: self.caller.language })
     }
 
     /// The next clause begins when the one before has ended.
@@ -298,8 +315,7 @@ impl Streams {
             return;
         }
         if let Some((turn, clause, text)) = self.clauses.pop_front() {
-            let say = Say { text, language: self.caller.language };
-            self.voice = Some((turn, clause, self.tenant.engines().tts.speak(say)));
+            self.voice = Some((turn, clause, self.voiced(text)));
         }
     }
 }
@@ -311,6 +327,25 @@ impl Drop for Streams {
             lookup.abort();
         }
     }
+}
+
+/// What a voice says, and whether that was its last word.
+fn poll_speech(
+    (turn, clause, speech): &mut (Turn, ClauseId, Answers<TtsEvent>),
+    tts: &dyn Tts,
+    cx: &mut Context<'_>,
+) -> Poll<(Input<'static>, bool)> {
+    let Poll::Ready(answer) = speech.poll_next_unpin(cx) else { return Poll::Pending };
+    let error = match answer {
+        Some(Ok(event)) => {
+            let over = matches!(event, TtsEvent::Done);
+            return Poll::Ready((Input::Tts(*turn, *clause, event), over));
+        }
+        Some(Err(error)) => error,
+        None => cut(tts.capabilities().name),
+    };
+    complain(metrics::Engine::Tts, &error);
+    Poll::Ready((Input::TtsFailed(*turn, *clause, error.failed()), true))
 }
 
 fn complain(engine: metrics::Engine, error: &ProviderError) {

@@ -50,8 +50,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Tells the peer's program.
+    /// Tells the peer's program; nothing more once it knows that the call is over.
     pub(super) fn tell(&mut self, told: Told<'_>) {
+        if self.over {
+            return;
+        }
         self.over |= matches!(told, Told::Ended { .. });
         if let Some(message) = self.transport.send(Outgoing::Event(told), clock::epoch_ms()) {
             self.socket.control(message);
@@ -60,9 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Tells the peer's program that the call is over, unless it knows.
     pub(super) fn ended(&mut self, reason: EndedReason) {
-        if !self.over {
-            self.tell(Told::Ended { reason: reason.as_str() });
-        }
+        self.tell(Told::Ended { reason: reason.as_str() });
     }
 
     /// Whether the dialect has words for events at all.

@@ -27,7 +27,7 @@ pub use {
     directory::Directory,
     problem::Problem,
     settings::Settings,
-    shop::{Engines, Profile, Tenant, Twilio},
+    shop::{Engines, Profile, Tenant, Twilio, complete},
     token::Tokens,
     tools::{CallRecord, ToolRun, Tools},
 };

@@ -13,10 +13,23 @@ use tokio::sync::Notify;
 
 use super::{Admission, Permit, TenantId, Tokens, Tools};
 use crate::{
+    booking::spoken,
     call,
+    language::Language,
     providers::{Llm, Stt, Tts},
     transport::twilio_signature::Verifier,
 };
+
+/// Whether a text answers a question completely, as the trade reads it: what a [`Setup`](call::Setup) is told.
+pub fn complete(question: call::Question, text: &str, language: Language) -> bool {
+    let asked = match question {
+        call::Question::Open => return false,
+        call::Question::Plate => spoken::Asked::Plate,
+        call::Question::Phone => spoken::Asked::Phone,
+        call::Question::Name => spoken::Asked::Name,
+    };
+    spoken::complete(asked, text, language)
+}
 
 /// The engines of one tenant.
 #[derive(Clone)]
