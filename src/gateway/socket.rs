@@ -246,3 +246,105 @@ fn owned(message: transport::Message<'_>) -> Message {
         transport::Message::Binary(bytes) => Message::Binary(Bytes::copy_from_slice(bytes)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::{FutureExt, StreamExt};
+    use tokio::io::{DuplexStream, duplex};
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+
+    async fn pair(buffer: usize) -> (Socket<DuplexStream>, WebSocketStream<DuplexStream>, Instant) {
+        let (ours, theirs) = duplex(buffer);
+        let now = super::super::clock::now();
+        let ours = WebSocketStream::from_raw_socket(ours, Role::Server, Some(limits::websocket())).await;
+        let theirs = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+        (Socket::new(ours, now), theirs, now)
+    }
+
+    /// Sends what can be sent now.
+    async fn pump(socket: &mut Socket<DuplexStream>, now: Instant) {
+        poll_fn(|cx| {
+            let _ = socket.poll_send(cx, Some(now));
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    fn received(peer: &mut WebSocketStream<DuplexStream>) -> Option<Message> {
+        peer.next().now_or_never().flatten().map(|message| message.expect("the stream is well formed"))
+    }
+
+    const FRAME: [u8; 160] = [7; 160];
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_is_given_up_after_the_stall() {
+        let (mut socket, _peer, now) = pair(256).await;
+        for _ in 0..3 {
+            socket.audio(Some(Turn(1)), transport::Message::Binary(&FRAME)).unwrap();
+        }
+        pump(&mut socket, now).await;
+        assert_eq!(socket.deadline(), now + limits::WRITE_STALL);
+        assert_eq!(socket.tick(now + limits::WRITE_STALL - Duration::from_millis(1)), Ok(()));
+        assert_eq!(socket.tick(now + limits::WRITE_STALL), Err(Fault::Slow));
+    }
+
+    #[tokio::test]
+    async fn too_many_waiting_frames_mean_a_slow_peer() {
+        let (mut socket, _peer, _) = pair(256).await;
+        let queued = (0..=limits::FRAMES_WAITING_MAX)
+            .map(|_| socket.audio(None, transport::Message::Binary(&FRAME)))
+            .take_while(Result::is_ok)
+            .count();
+        assert_eq!(queued, limits::FRAMES_WAITING_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_half_open_peer_is_lost_after_two_unanswered_pings() {
+        let (mut socket, _peer, mut now) = pair(4096).await;
+        for _ in 0..limits::PINGS_MISSED_MAX {
+            now += limits::PING_EVERY;
+            assert_eq!(socket.tick(now), Ok(()));
+            pump(&mut socket, now).await;
+        }
+        assert_eq!(socket.tick(now + limits::PING_EVERY), Err(Fault::Silent));
+    }
+
+    #[tokio::test]
+    async fn any_sign_of_life_answers_a_ping() {
+        let (mut socket, mut peer, mut now) = pair(4096).await;
+        for _ in 0..5 {
+            now += limits::PING_EVERY;
+            assert_eq!(socket.tick(now), Ok(()));
+            pump(&mut socket, now).await;
+            assert!(matches!(received(&mut peer), Some(Message::Ping(_))));
+            peer.send(Message::Text("x".into())).await.unwrap();
+            assert!(matches!(socket.next(now).await, Received::Text(_)));
+        }
+    }
+
+    #[tokio::test]
+    async fn events_go_before_audio_and_a_cut_takes_the_cut_turn_only() {
+        let (mut socket, mut peer, now) = pair(1 << 16).await;
+        for (turn, byte) in [(Some(Turn(1)), 1), (None, 0), (Some(Turn(2)), 2)] {
+            socket.audio(turn, transport::Message::Binary(&[byte])).unwrap();
+        }
+        assert!(socket.control(transport::Message::Text("cut")));
+        socket.cut(Turn(1));
+        pump(&mut socket, now).await;
+        let order: Vec<_> = std::iter::from_fn(|| received(&mut peer)).map(Message::into_data).collect();
+        assert_eq!(order, [&b"cut"[..], &[0], &[2]]);
+    }
+
+    #[tokio::test]
+    async fn events_beyond_the_bound_are_dropped_and_counted() {
+        let (mut socket, _peer, _) = pair(256).await;
+        for _ in 0..limits::EVENTS_WAITING_MAX + 3 {
+            socket.control(transport::Message::Text("{}"));
+        }
+        assert_eq!(socket.dropped(), 3);
+    }
+}
