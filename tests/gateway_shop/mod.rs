@@ -141,10 +141,10 @@ impl Tts for Scripted {
         TtsCapabilities { name: "scripted", rate: Rate::WIDE, alignment: false }
     }
 
-    /// A tone of 50 ms for each letter.
+    /// A tone of 25 ms for each letter.
     fn speak(&self, say: Say) -> BoxStream<'static, Result<TtsEvent, ProviderError>> {
         let letters = say.text.chars().count();
-        let audio = (0..letters).map(|_| Ok(TtsEvent::Audio(tone(800))));
+        let audio = (0..letters).map(|_| Ok(TtsEvent::Audio(tone(400))));
         stream::iter(audio.chain([Ok(TtsEvent::Done)])).boxed()
     }
 }
