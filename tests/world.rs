@@ -1,7 +1,7 @@
 //! Thousands of invented calls with every promise checked at each step. `PRONTO_WORLD` says how many, and
 //! `PRONTO_SEED` plays a single one.
 
-use pronto::sim::world;
+use pronto::sim::{story::tell, world};
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -11,7 +11,7 @@ fn number(name: &str) -> Option<u64> {
 fn the_promises_hold_in_every_invented_call() {
     if let Some(seed) = number("PRONTO_SEED") {
         if let Err(broken) = world::play(seed) {
-            panic!("seed {seed}: {broken}");
+            panic!("seed {seed}: {}\n{}", broken.promise, tell(&broken.trace));
         }
         return;
     }
@@ -21,7 +21,7 @@ fn the_promises_hold_in_every_invented_call() {
         let played = std::panic::catch_unwind(|| world::play(seed));
         match played {
             Ok(Ok(_)) => {}
-            Ok(Err(promise)) => broken.push(format!("seed {seed}: {promise}")),
+            Ok(Err(failed)) => broken.push(format!("seed {seed}: {}", failed.promise)),
             Err(_) => broken.push(format!("seed {seed}: panic")),
         }
     }

@@ -347,7 +347,10 @@ impl Call {
         let mut said = String::new();
         for (part, text, missing, estimated) in reply.heard(position, rate) {
             self.history.agent(part, &text, cut && missing, estimated);
-            said = text;
+            if !said.is_empty() && !text.is_empty() {
+                said.push(' ');
+            }
+            said.push_str(&text);
         }
         if cut {
             actions.push(Action::Stop(reply.turn));

@@ -59,20 +59,23 @@ impl ToolCalls {
         if self.calls.iter().any(|call| call.ask.id == ask.id) {
             return Asked::Repeated;
         }
-        let Some(spec) = specs.iter().find(|spec| spec.name == ask.name) else {
-            return Asked::Refused(refusal("unknown_tool", "there is no tool of this name"));
+        let spec = specs.iter().find(|spec| spec.name == ask.name);
+        let (kind, refused) = match spec {
+            None => (ToolKind::Read, Some(refusal("unknown_tool", "there is no tool of this name"))),
+            Some(spec) if ask.arguments.len() > TOOL_ARGUMENTS_MAX => {
+                (spec.kind, Some(refusal("bad_arguments", "the arguments are too long")))
+            }
+            Some(spec) if self.calls.len() >= TOOLS_MAX => {
+                (spec.kind, Some(refusal("unavailable", "too many tools in this call: answer with what you have")))
+            }
+            Some(spec) => (spec.kind, None),
         };
-        if ask.arguments.len() > TOOL_ARGUMENTS_MAX {
-            return Asked::Refused(refusal("bad_arguments", "the arguments are too long"));
+        let state = if refused.is_none() { State::Running { since: now } } else { State::Done };
+        self.calls.push(ToolCall { ask: ask.clone(), kind, turn, state });
+        match refused {
+            Some(outcome) => Asked::Refused(outcome),
+            None => Asked::Run(self.calls.len() as u32 - 1, kind),
         }
-        if self.calls.len() >= TOOLS_MAX {
-            return Asked::Refused(refusal(
-                "unavailable",
-                "too many tools were asked for in this call: answer with what you have",
-            ));
-        }
-        self.calls.push(ToolCall { ask: ask.clone(), kind: spec.kind, turn, state: State::Running { since: now } });
-        Asked::Run(self.calls.len() as u32 - 1, spec.kind)
     }
 
     /// Records an outcome.

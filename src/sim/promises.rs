@@ -211,12 +211,12 @@ impl Promises {
             return Ok(());
         }
         let end = trace.ending().map_or(trace.end(), |(at, _)| at);
-        for (place, utterance) in trace.utterances().iter().enumerate() {
+        for utterance in trace.utterances() {
             let spoken = utterance.at.end;
             let understood = utterance.text.split_whitespace().count() > 0
                 && utterance.at.end - utterance.at.start >= Duration::from_millis(600);
             let limit = spoken + DEAD_AIR_MAX + self.lead;
-            let goes_on = trace.utterances()[place + 1..].iter().any(|next| next.at.start < limit);
+            let goes_on = trace.is_busy_between(spoken, limit);
             if !understood || goes_on || limit > end {
                 continue;
             }

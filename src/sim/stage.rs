@@ -58,6 +58,15 @@ enum Due {
     Mark(u32),
 }
 
+/// A promise that was not kept.
+#[derive(Debug)]
+pub struct Broken {
+    /// Which one, and how.
+    pub promise: String,
+    /// What had happened.
+    pub trace: Box<Trace>,
+}
+
 /// A call being played.
 pub struct Stage {
     script: Script,
@@ -150,8 +159,18 @@ impl Stage {
     /// Plays the call to its end.
     ///
     /// # Errors
-    /// The first promise that was broken, in words.
-    pub fn play(mut self) -> Result<Trace, String> {
+    /// The first promise that was broken, in words, with all that happened until then.
+    pub fn play(mut self) -> Result<Trace, Broken> {
+        let played = self.play_on();
+        let now = self.instant();
+        self.trace.close(&self.call, now, &self.sink, self.now);
+        match played.and_then(|()| self.promises.at_the_end(&self.trace)) {
+            Ok(()) => Ok(self.trace),
+            Err(promise) => Err(Broken { promise, trace: Box::new(self.trace) }),
+        }
+    }
+
+    fn play_on(&mut self) -> Result<(), String> {
         self.step(Input::Answered)?;
         loop {
             let event = self.due.peek().map(|Reverse((at, _))| *at);
@@ -173,10 +192,7 @@ impl Stage {
                 self.step(Input::Wake)?;
             }
         }
-        let now = self.instant();
-        self.trace.close(&self.call, now, &self.sink, self.now);
-        self.promises.at_the_end(&self.trace)?;
-        Ok(self.trace)
+        Ok(())
     }
 
     /// Everything that is known beforehand.

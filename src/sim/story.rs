@@ -219,7 +219,7 @@ impl Story {
         }
         let trace = match Stage::new(self.script, 1).play() {
             Ok(trace) => trace,
-            Err(broken) => panic!("{broken}"),
+            Err(broken) => panic!("{}\n{}", broken.promise, tell(&broken.trace)),
         };
         for (what, holds) in &self.expectations {
             assert!(holds(&trace), "expected: {what}\n{}", tell(&trace));
@@ -229,7 +229,7 @@ impl Story {
 }
 
 /// The call as a person would retell it, for a failed expectation.
-fn tell(trace: &Trace) -> String {
+pub fn tell(trace: &Trace) -> String {
     let mut text = String::new();
     for (at, action) in trace.actions() {
         let shown = format!("{action:?}");

@@ -13,6 +13,8 @@ use crate::call::{Action, Call, CallReport, Ending, Event, Input, Message, Turn}
 pub struct Trace {
     /// What the caller said.
     utterances: Vec<Utterance>,
+    /// Noises that sound like speech.
+    noises: Vec<std::ops::Range<Duration>>,
     /// Each action but frames of audio.
     actions: Vec<(Duration, Action)>,
     /// What was heard at the far end.
@@ -35,6 +37,7 @@ impl Trace {
     pub(crate) fn new(script: &Script) -> Self {
         Self {
             utterances: script.utterances.clone(),
+            noises: script.noises.clone(),
             actions: Vec::new(),
             heard: Vec::new(),
             effects: BTreeMap::new(),
@@ -195,6 +198,13 @@ impl Trace {
     /// What the caller said, and when.
     pub fn utterances(&self) -> &[Utterance] {
         &self.utterances
+    }
+
+    /// The caller does something between these moments that we would wait for: speaks, makes a noise, presses a key.
+    pub fn is_busy_between(&self, from: Duration, to: Duration) -> bool {
+        let speech = self.utterances.iter().map(|utterance| &utterance.at);
+        speech.chain(&self.noises).any(|sound| sound.start < to && sound.end > from)
+            || self.prompted.iter().any(|at| (from..to).contains(at))
     }
 
     /// When the simulation ended.

@@ -6,7 +6,7 @@ use std::{ops::Range, time::Duration};
 use super::{
     random::Random,
     script::{Answer, Ears, Ends, Script, Tool, Utterance, Voice, spec},
-    stage::Stage,
+    stage::{Broken, Stage},
     trace::Trace,
 };
 use crate::{
@@ -48,7 +48,7 @@ const ANSWERS: [&str; 8] = [
 ///
 /// # Errors
 /// The promise that was broken, in words.
-pub fn play(seed: u64) -> Result<Trace, String> {
+pub fn play(seed: u64) -> Result<Trace, Broken> {
     Stage::new(invent(seed), seed).play()
 }
 
