@@ -32,9 +32,10 @@ async fn a_caller_is_greeted_heard_and_answered() {
 
     let records = script.records.lock().unwrap();
     assert_eq!(records.len(), 1);
-    assert_eq!(records[0].ending, Ending::AgentEnded);
+    let end = records[0].end.as_ref().unwrap();
+    assert_eq!(end.ending, Ending::AgentEnded);
     assert_eq!(records[0].caller.as_ref().unwrap().reveal(), "+393331234567");
-    assert!(records[0].history.reveal().len() >= 3, "{}", records[0].history.reveal().len());
+    assert!(end.history.reveal().len() >= 3, "{}", end.history.reveal().len());
 }
 
 #[tokio::test]
@@ -65,7 +66,7 @@ async fn a_shutdown_says_so_and_closes_with_1012() {
     assert_eq!(code, CloseCode::Restart);
     assert!(caller.text("voice-input").contains("interrompere la chiamata"), "{}", caller.text("voice-input"));
     shop.close().await;
-    assert_eq!(script.records.lock().unwrap()[0].ending, Ending::Shutdown);
+    assert_eq!(script.records.lock().unwrap()[0].end.as_ref().unwrap().ending, Ending::Shutdown);
 }
 
 #[tokio::test]
@@ -135,5 +136,5 @@ async fn a_bug_in_one_call_ends_that_call_with_an_apology() {
     other.until("the other call goes on", |c| c.text("voice-input").contains("ciao")).await;
     shop.close().await;
     let records = script.records.lock().unwrap();
-    assert!(records.iter().any(|record| record.ending == Ending::Panicked));
+    assert!(records.iter().any(|record| record.end.as_ref().unwrap().ending == Ending::Panicked));
 }

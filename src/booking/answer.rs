@@ -185,6 +185,14 @@ pub fn refused(shop: &Shop, error: &BookingError, alternatives: &[Slot], languag
     answer
 }
 
+/// The answer when several appointments match: which ones, each with its id.
+pub fn several(shop: &Shop, found: &[Appointment], language: Language) -> Value {
+    let times = found.iter().map(|appointment| appointment.local).collect();
+    let mut answer = refused(shop, &BookingError::Several(times), &[], language);
+    answer["alternatives"] = found.iter().map(|appointment| one(appointment, language)).collect();
+    answer
+}
+
 fn one(appointment: &Appointment, language: Language) -> Value {
     json!({
         "id": appointment.id.to_string(),

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 
 use super::{
-    appointment::Taken,
+    appointment::{Appointment, Taken},
     limits::UNIT_SECONDS,
     resources::BayNeed,
     shop::{Service, Shop},
 };
+use crate::privacy::Pii;
 
 /// The bays and technicians that suit a service, in the order in which they are tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,25 +73,36 @@ pub fn units(start: Timestamp, end: Timestamp) -> std::ops::Range<i64> {
     start.as_second().div_euclid(UNIT_SECONDS)..-(-end.as_second()).div_euclid(UNIT_SECONDS)
 }
 
-/// What an appointment is written under in the books: its bay, its technician and the car itself, which cannot be in
-/// two places.
-pub fn resources(bay: Option<&str>, technician: &str, plate: &str) -> Vec<String> {
-    bay.map(bay_resource).into_iter().chain([technician_resource(technician), plate_resource(plate)]).collect()
+/// Something that one appointment at a time may have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resource {
+    /// A bay.
+    Bay(String),
+    /// A technician.
+    Technician(String),
+    /// The car itself, which cannot be in two places.
+    Car(Pii<String>),
 }
 
-/// A bay as a resource of the books.
-pub fn bay_resource(name: &str) -> String {
-    format!("bay:{name}")
-}
+impl Resource {
+    /// What an appointment is written under in the books.
+    pub fn of(one: &Appointment) -> Vec<Self> {
+        one.bay
+            .clone()
+            .map(Self::Bay)
+            .into_iter()
+            .chain([Self::Technician(one.technician.clone()), Self::Car(one.plate.clone())])
+            .collect()
+    }
 
-/// A technician as a resource of the books.
-pub fn technician_resource(name: &str) -> String {
-    format!("technician:{name}")
-}
-
-/// A car as a resource of the books.
-pub fn plate_resource(plate: &str) -> String {
-    format!("plate:{plate}")
+    /// Its name in a database.
+    pub fn written(&self) -> String {
+        match self {
+            Self::Bay(name) => format!("bay:{name}"),
+            Self::Technician(name) => format!("technician:{name}"),
+            Self::Car(plate) => format!("car:{}", plate.reveal()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     appointment::{Appointment, Status, Taken},
-    capacity::{Assigned, Candidates, bay_resource, plate_resource, resources, technician_resource, units},
+    capacity::{Assigned, Candidates, Resource, units},
     key::Key,
     order::{Cancel, Confirmation, Kept, Message, Move, Note, Order, OutboxEntry, OutboxKind, Query, Refusal},
     words::fold,
@@ -24,7 +24,7 @@ pub struct Ledger {
     /// Every appointment, cancelled ones too.
     appointments: BTreeMap<Uuid, Appointment>,
     /// Which appointment has a unit of time of a resource.
-    occupied: BTreeMap<(String, i64), Uuid>,
+    occupied: BTreeMap<(Resource, i64), Uuid>,
     /// The appointment that a key made or changed.
     keys: BTreeMap<Key, Uuid>,
     /// The keys of the messages, so that none is kept twice.
@@ -46,7 +46,7 @@ impl Ledger {
         if let Some(standing) = self.settled(&order.key).filter(|one| one.status == Status::Booked) {
             return Ok(Kept { appointment: standing.clone(), again: true });
         }
-        if let Some(other) = self.of_the_car(order.plate.reveal(), order.start, order.end, None) {
+        if let Some(other) = self.of_the_car(&order.plate, order.start, order.end, None) {
             if other.start == order.start && other.service == order.service {
                 let appointment = other.clone();
                 self.keys.insert(order.key.clone(), appointment.id);
@@ -84,7 +84,7 @@ impl Ledger {
         if standing.start == wish.start {
             return Ok(Kept { appointment: standing, again: true });
         }
-        if let Some(other) = self.of_the_car(standing.plate.reveal(), wish.start, wish.end, Some(wish.id)) {
+        if let Some(other) = self.of_the_car(&standing.plate, wish.start, wish.end, Some(wish.id)) {
             return Err(Refusal::CarTaken(other.local));
         }
         let assigned = self.assign(&wish.candidates, wish.start, wish.end, Some(wish.id)).ok_or(Refusal::SlotTaken)?;
@@ -193,25 +193,31 @@ impl Ledger {
     }
 
     /// Who has a unit of a resource, besides `but`.
-    fn owner(&self, resource: &str, start: Timestamp, end: Timestamp, but: Option<Uuid>) -> Option<Uuid> {
+    fn owner(&self, resource: &Resource, start: Timestamp, end: Timestamp, but: Option<Uuid>) -> Option<Uuid> {
         let units = units(start, end);
-        let rows = (resource.to_string(), units.start)..(resource.to_string(), units.end.max(units.start));
+        let rows = (resource.clone(), units.start)..(resource.clone(), units.end.max(units.start));
         self.occupied.range(rows).map(|(_, owner)| *owner).find(|owner| Some(*owner) != but)
     }
 
-    fn of_the_car(&self, plate: &str, start: Timestamp, end: Timestamp, but: Option<Uuid>) -> Option<&Appointment> {
-        self.appointments.get(&self.owner(&plate_resource(plate), start, end, but)?)
+    fn of_the_car(
+        &self,
+        plate: &Pii<String>,
+        start: Timestamp,
+        end: Timestamp,
+        but: Option<Uuid>,
+    ) -> Option<&Appointment> {
+        self.appointments.get(&self.owner(&Resource::Car(plate.clone()), start, end, but)?)
     }
 
     fn assign(&self, candidates: &Candidates, start: Timestamp, end: Timestamp, but: Option<Uuid>) -> Option<Assigned> {
         candidates.pick(
-            |bay| self.owner(&bay_resource(bay), start, end, but).is_none(),
-            |technician| self.owner(&technician_resource(technician), start, end, but).is_none(),
+            |bay| self.owner(&Resource::Bay(bay.to_string()), start, end, but).is_none(),
+            |technician| self.owner(&Resource::Technician(technician.to_string()), start, end, but).is_none(),
         )
     }
 
     fn occupy(&mut self, one: &Appointment) {
-        for resource in resources(one.bay.as_deref(), &one.technician, one.plate.reveal()) {
+        for resource in Resource::of(one) {
             for unit in units(one.start, one.end) {
                 let other = self.occupied.insert((resource.clone(), unit), one.id);
                 assert!(other.is_none(), "a unit of a resource is given away once");
@@ -221,7 +227,7 @@ impl Ledger {
 
     fn vacate(&mut self, id: Uuid) {
         let Some(one) = self.appointments.get(&id) else { return };
-        for resource in resources(one.bay.as_deref(), &one.technician, one.plate.reveal()) {
+        for resource in Resource::of(one) {
             for unit in units(one.start, one.end) {
                 self.occupied.remove(&(resource.clone(), unit));
             }

@@ -7,6 +7,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use crate::{
     call::{CallReport, Ending, TurnReport},
     providers::Kind,
+    tenant::ending_name,
 };
 
 /// End of the caller's speech to the first voiced frame of the answer.
@@ -301,23 +302,6 @@ pub fn reloaded(outcome: Reload) {
         Reload::Removed => "removed",
     };
     counter!(RELOADS, "outcome" => outcome).increment(1);
-}
-
-/// The ending, as a label.
-pub(super) const fn ending_name(ending: Ending) -> &'static str {
-    match ending {
-        Ending::CallerHungUp => "caller_hung_up",
-        Ending::LineLost => "line_lost",
-        Ending::AgentEnded => "agent_ended",
-        Ending::EndPhrase => "end_phrase",
-        Ending::SilenceTimedOut => "silence_timed_out",
-        Ending::TooLong => "too_long",
-        Ending::NoAudio => "no_audio",
-        Ending::Transferred => "transferred",
-        Ending::Shutdown => "shutdown",
-        Ending::EnginesFailed => "engines_failed",
-        Ending::Panicked => "panicked",
-    }
 }
 
 fn count(name: &'static str, by: u64) {

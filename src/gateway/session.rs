@@ -5,6 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    task::JoinHandle,
     time::timeout,
 };
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -23,7 +24,7 @@ use super::{
 use crate::{
     call::{Call, CallReport, Control, Ending, Setup},
     privacy::Pii,
-    tenant::{CallRecord, Permit, Tenant, complete},
+    tenant::{CallEnd, CallRecord, Permit, Tenant, complete, ending_name},
     transport::{Dialect, Incoming, Message, Started, Told, Transport},
 };
 
@@ -164,7 +165,16 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     started: Started,
     name: CallName,
 ) {
-    let answered = jiff::Timestamp::now();
+    let record = CallRecord {
+        id: Arc::clone(&name.id),
+        peer: (!started.call.is_empty()).then(|| started.call.clone()),
+        tenant: tenant.id().clone(),
+        transport: name.transport,
+        caller: started.from.clone(),
+        answered: jiff::Timestamp::now(),
+        end: None,
+    };
+    let begun = keep(tenant, record.clone(), None);
     let observer = Observer { name, watch: shared.watch.clone() };
     let caller = Caller {
         call: Arc::clone(&observer.name.id),
@@ -214,12 +224,18 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     metrics::call_ended(leave.ending, &report);
     metrics::events_dropped(wire.socket.dropped());
     tracing::info!(
-        ending = metrics::ending_name(leave.ending),
+        ending = ending_name(leave.ending),
         seconds = report.duration.as_secs(),
         turns = report.turns.len(),
         "a call ended"
     );
-    keep(shared, tenant, &observer, &started, answered, leave.ending, history, report);
+    let report = CallReport { ending: Some(leave.ending), ..report };
+    let end = CallEnd { at: jiff::Timestamp::now(), ending: leave.ending, history: Pii::new(history), report };
+    let record = CallRecord { end: Some(end), ..record };
+    if let Some(watch) = &observer.watch {
+        watch.ended(&record);
+    }
+    keep(tenant, record, Some(begun));
     wire.socket.close(leave.code, &leave.reason).await;
 }
 
@@ -267,42 +283,19 @@ fn setup<S>(tenant: &Tenant, wire: &Wire<S>, started: &Started, greets: bool) ->
     }
 }
 
-/// The record is kept even if the process is told to stop meanwhile: a shutdown waits for it as for a booking.
-#[expect(clippy::too_many_arguments, reason = "a record is made of all of them, once")]
-fn keep(
-    shared: &Shared,
-    tenant: &Arc<Tenant>,
-    observer: &Observer,
-    started: &Started,
-    answered: jiff::Timestamp,
-    ending: Ending,
-    history: Vec<crate::call::Message>,
-    mut report: CallReport,
-) {
-    report.ending = Some(ending);
-    let record = CallRecord {
-        id: Arc::clone(&observer.name.id),
-        peer: (!started.call.is_empty()).then(|| started.call.clone()),
-        tenant: tenant.id().clone(),
-        transport: observer.name.transport,
-        caller: started.from.clone(),
-        answered,
-        ending,
-        history: Pii::new(history),
-        report,
-    };
-    if let Some(watch) = &shared.watch {
-        watch.ended(&record);
-    }
+/// Keeps a record, after the one before. It is kept even if the process is told to stop meanwhile: a shutdown waits for
+/// it as for a booking.
+fn keep(tenant: &Tenant, record: CallRecord, before: Option<JoinHandle<()>>) -> JoinHandle<()> {
     let write = tenant.write();
     let tools = Arc::clone(tenant.tools());
-    tokio::spawn(
-        async move {
-            if timeout(limits::TOOL_WAIT, tools.keep(record)).await.is_err() {
-                tracing::error!("the record of a call was not kept in time");
-            }
-            drop(write);
+    let keeping = async move {
+        if let Some(before) = before {
+            let _ = before.await;
         }
-        .in_current_span(),
-    );
+        if timeout(limits::TOOL_WAIT, tools.keep(record)).await.is_err() {
+            tracing::error!("the record of a call was not kept in time");
+        }
+        drop(write);
+    };
+    tokio::spawn(keeping.in_current_span())
 }

@@ -149,11 +149,10 @@ impl Streams {
         self.tools += 1;
         let now = jiff::Zoned::now().with_time_zone(self.tenant.profile().zone.clone());
         let run = ToolRun {
-            call: Arc::clone(&self.caller.call),
-            kind,
-            ask,
+            name: ask.name,
+            arguments: ask.arguments,
             caller: self.caller.number.clone(),
-            language: self.caller.language,
+            call: self.caller.call.to_string(),
             now,
         };
         let tools = Arc::clone(self.tenant.tools());

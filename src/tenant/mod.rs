@@ -6,6 +6,7 @@
 
 #[cfg(feature = "gateway")]
 mod admission;
+mod desk;
 #[cfg(feature = "gateway")]
 mod directory;
 mod id;
@@ -20,6 +21,7 @@ mod token;
 #[cfg(feature = "gateway")]
 mod tools;
 
+pub use desk::{Desk, ToolRun};
 pub use id::{TenantId, TenantIdError};
 #[cfg(feature = "gateway")]
 pub use {
@@ -29,5 +31,8 @@ pub use {
     settings::Settings,
     shop::{Engines, Profile, Tenant, Twilio, complete},
     token::Tokens,
-    tools::{CallRecord, ToolRun, Tools},
+    tools::{CallEnd, CallRecord, Tools},
 };
+
+#[cfg(feature = "gateway")]
+pub(crate) use tools::ending_name;

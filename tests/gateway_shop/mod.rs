@@ -172,7 +172,12 @@ impl Tools for Scripted {
 
     fn keep(&self, record: CallRecord) -> BoxFuture<'static, ()> {
         let script = Arc::clone(&self.0);
-        async move { script.records.lock().unwrap().push(record) }.boxed()
+        async move {
+            if record.end.is_some() {
+                script.records.lock().unwrap().push(record);
+            }
+        }
+        .boxed()
     }
 }
 
