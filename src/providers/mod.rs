@@ -17,7 +17,13 @@ mod error;
 mod key;
 
 #[cfg(feature = "tokio")]
+mod breaker;
+#[cfg(feature = "tokio")]
+mod fallback;
+#[cfg(feature = "tokio")]
 mod flow;
+#[cfg(feature = "tokio")]
+mod rate;
 #[cfg(any(feature = "openai", feature = "deepgram"))]
 mod tls;
 #[cfg(feature = "tokio")]
@@ -25,11 +31,17 @@ mod wav;
 #[cfg(feature = "tokio")]
 mod whole;
 
+#[cfg(feature = "command")]
+pub mod command;
 #[cfg(feature = "openai")]
 pub mod openai;
 
 pub use address::{Address, AddressError};
+#[cfg(feature = "tokio")]
+pub use breaker::Breaker;
 pub use error::{Fault, Kind, ProviderError, Retry};
+#[cfg(feature = "tokio")]
+pub use fallback::{Fallback, FallbackLlm, FallbackStt, FallbackTts};
 pub use key::{Key, KeyError};
 
 /// Hears: speech to text.
