@@ -153,7 +153,9 @@ impl Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "fuzz", derive(arbitrary::Arbitrary))]
 #[serde(try_from = "char", into = "char")]
-pub struct Key(u8);
+pub struct Key(
+    #[cfg_attr(feature = "fuzz", arbitrary(with = |u: &mut arbitrary::Unstructured<'_>| u.int_in_range(0..=15)))] u8,
+);
 
 impl Key {
     /// The sixteen keys, row by row: `123A456B789C*0#D`.

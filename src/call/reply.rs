@@ -18,6 +18,8 @@ pub(crate) struct Reply {
     pub(crate) turn: Turn,
     /// Where its words come from, and whether more will.
     pub(crate) source: Source,
+    /// It is a sentence of ours, without the model.
+    pub(crate) scripted: bool,
     /// The caller may cut in.
     pub(crate) interruptible: bool,
     /// The call ends when it has been heard.
@@ -67,6 +69,7 @@ impl Reply {
         Self {
             turn,
             source,
+            scripted: false,
             interruptible: true,
             then_end: None,
             report: TurnReport { turn, ..TurnReport::default() },
@@ -87,6 +90,7 @@ impl Reply {
     /// A reply whose words are all known.
     pub(crate) fn script(turn: Turn, text: &str, language: Language, since: Instant) -> Self {
         let mut reply = Self::new(turn, Source::Complete, language, since);
+        reply.scripted = true;
         reply.words(text);
         reply.end_words();
         reply

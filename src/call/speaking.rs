@@ -195,16 +195,18 @@ impl Call {
         if !reply.is_wordless() {
             return;
         }
+        self.give_up(now, actions);
+    }
+
+    /// The reply cannot be given: the caller is told, and after too many of these the call ends.
+    pub(super) fn give_up(&mut self, now: Instant, actions: &mut Actions) {
         self.failures += 1;
-        if self.failures >= FAILURES_MAX {
-            let text = self.phrases.text("call.apology").to_string();
-            self.cut(now, actions);
-            self.say(now, text, false, Some(Ending::EnginesFailed), true, actions);
-        } else {
-            let text = self.phrases.text("call.trouble").to_string();
-            reply.words(&text);
-            reply.end_words();
-        }
+        self.cut(now, actions);
+        let (key, ending) = match self.failures {
+            FAILURES_MAX.. => ("call.apology", Some(Ending::EnginesFailed)),
+            _ => ("call.trouble", None),
+        };
+        self.say(now, self.phrases.text(key).to_string(), ending.is_none(), ending, true, actions);
     }
 
     /// The voice said something in the turn we are in.
@@ -220,7 +222,6 @@ impl Call {
                 spoken.start.get_or_insert(pushed);
                 let aside = spoken.aside;
                 self.mouth.voice(&samples, self.setup.voice);
-                self.failures = 0;
                 if !aside {
                     reply.report.first_audio.get_or_insert(at);
                     reply.drop_silent_asides(pushed);
@@ -368,7 +369,7 @@ impl Call {
             }
             actions.push(Action::Tell(Event::HistoryChanged));
         }
-        if reply.source == Source::Complete && !cut && reply.report.first_audio.is_some() {
+        if !reply.scripted && !cut && reply.report.first_audio.is_some() {
             self.failures = 0;
         }
         if self.turns.len() >= TURNS_MAX {

@@ -32,12 +32,8 @@ impl Call {
             return;
         }
         if why == Deadline::Answer {
-            // Whatever comes now comes too late.
-            if let Some(turn) = self.reply.as_ref().map(|reply| reply.turn) {
-                actions.push(Action::Stop(turn));
-            }
-            self.give_up_on_tools(actions);
-            return self.model_failed(now, actions);
+            // Whatever comes now comes too late: from the model, from a tool, or from a voice that hangs.
+            return self.give_up(now, actions);
         }
         let pushed = self.mouth.pushed();
         let Some(reply) = &mut self.reply else { return };
@@ -78,16 +74,6 @@ impl Call {
         };
         let _ = now;
         filler.into_iter().chain(answer).min_by_key(|(at, _)| *at)
-    }
-
-    fn give_up_on_tools(&mut self, actions: &mut Actions) {
-        if let Some(reply) = &self.reply {
-            for (tool, ask) in self.tools.give_up(reply.turn) {
-                let content = super::tool_calls::refusal("unavailable", "it took too long").content;
-                self.history.outcome(&ask.id, content);
-                actions.push(Action::DropTool(tool));
-            }
-        }
     }
 
     /// A silent caller is asked, and in the end wished well; a call has a longest duration.
