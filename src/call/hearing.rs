@@ -42,8 +42,12 @@ impl Call {
         }
     }
 
-    /// No recogniser is left: the caller can still press keys, and is told.
-    pub(super) fn deaf(&mut self, now: Instant, actions: &mut Actions) {
+    /// The recogniser failed. With none left the caller can still press keys, and is told.
+    pub(super) fn recogniser_failed(&mut self, now: Instant, restarts: bool, actions: &mut Actions) {
+        self.listen.lose_text();
+        if restarts {
+            return;
+        }
         let text = self.phrases.text("call.deaf").to_string();
         self.say(now, text, true, None, false, actions);
     }
