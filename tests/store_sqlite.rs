@@ -283,6 +283,34 @@ async fn a_file_is_opened_again_with_everything_in_it() {
 }
 
 #[tokio::test]
+async fn units_of_the_past_are_let_go_and_the_appointments_stay() {
+    let folder = Folder::new("past");
+    let tenant = TenantId::new("rossi");
+    let store = SqliteStore::open(folder.file()).await.expect("a new file");
+    store.book(&tenant, &order(&tenant, 1, 0)).await.expect("writable").expect("free");
+    let days_later = 3 * 24 * 60;
+    let later = order(&tenant, 2, days_later + 600);
+    let later = Order { asked: Timestamp::from_second(1_776_150_000 + days_later * 60).expect("in range"), ..later };
+    store.book(&tenant, &later).await.expect("writable").expect("free");
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", folder.file().display())).await.expect("it is there");
+    let units: i64 = sqlx::query_scalar("select count(*) from occupied").fetch_one(&pool).await.expect("a number");
+    assert_eq!(units, 3 * 90 / 5, "those of the second one");
+    let all = Query { limit: 10, ..Query::default() };
+    assert_eq!(store.find(&tenant, &all).await.expect("readable").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn several_processes_may_open_a_new_file_at_once() {
+    for round in 0..10 {
+        let folder = Folder::new(&format!("at-once-{round}"));
+        let opened: Vec<_> = (0..4).map(|_| tokio::spawn(SqliteStore::open(folder.file()))).collect();
+        for store in opened {
+            store.await.expect("no panic").expect("it is opened").ping().await.expect("writable");
+        }
+    }
+}
+
+#[tokio::test]
 async fn calls_are_kept_and_replaced_by_a_later_record() {
     let folder = Folder::new("calls");
     let store = SqliteStore::open(folder.file()).await.expect("a new file");

@@ -72,7 +72,11 @@ impl SqliteStore {
         if check != "ok" {
             return Err(StoreError::Damaged { file: file.name(), why: check });
         }
-        MIGRATIONS.run(&writer).await.map_err(|error| file.migrating(&error))?;
+        // In one immediate transaction: another process that opens the file now waits, and then finds the tables.
+        let mut migrating = writer.begin_with("begin immediate").await.map_err(|error| file.opening(&error))?;
+        // `run` asks of its connection what the compiler cannot prove of a borrowed one; this is what it calls.
+        MIGRATIONS.run_direct(None, &mut *migrating, false).await.map_err(|error| file.migrating(&error))?;
+        migrating.commit().await.map_err(|error| file.opening(&error))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .min_connections(0)
