@@ -26,6 +26,8 @@ mod fallback;
 mod flow;
 #[cfg(feature = "tokio")]
 mod rate;
+#[cfg(feature = "tokio")]
+pub mod settings;
 #[cfg(any(feature = "openai", feature = "deepgram"))]
 mod tls;
 #[cfg(feature = "tokio")]
@@ -35,6 +37,8 @@ mod whole;
 
 #[cfg(feature = "command")]
 pub mod command;
+#[cfg(feature = "deepgram")]
+pub mod deepgram;
 #[cfg(feature = "openai")]
 pub mod openai;
 
