@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub mod phrases;
+pub mod receptionist;
 
 mod address;
 mod error;
