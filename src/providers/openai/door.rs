@@ -162,7 +162,7 @@ fn garbage(out: &mut Vec<u8>) {
 #[cfg(feature = "fuzz")]
 pub(in crate::providers) fn lines(body: &[u8], piece: usize) -> Vec<String> {
     let complete = Arc::new(AtomicBool::new(false));
-    let mut door = Door { pieces: None, line: Vec::new(), bytes: 0, document: body.len() % 5 == 0, complete };
+    let mut door = Door { pieces: None, line: Vec::new(), bytes: 0, document: body.len().is_multiple_of(5), complete };
     let mut out: Vec<u8> = body.chunks(piece).flat_map(|piece| door.pass(piece)).collect();
     out.extend(door.finish());
     let text = String::from_utf8(out).expect("the door lets in only text");
