@@ -25,15 +25,21 @@ mod breaker;
 mod fallback;
 #[cfg(feature = "tokio")]
 mod flow;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 #[cfg(feature = "tokio")]
 mod rate;
 #[cfg(feature = "tokio")]
 pub mod settings;
 #[cfg(any(feature = "openai", feature = "deepgram"))]
 mod tls;
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "openai", feature = "deepgram", feature = "command"))]
+#[cfg_attr(
+    not(all(feature = "openai", feature = "deepgram", feature = "command")),
+    allow(dead_code, reason = "each engine needs a part of it")
+)]
 mod wav;
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "openai", feature = "command"))]
 mod whole;
 
 #[cfg(feature = "command")]

@@ -72,7 +72,7 @@ pub enum SttChoice {
     /// OpenAI, or a server that speaks its transcription API (speaches, whisper.cpp's server).
     Openai(OpenAiStt),
     /// Deepgram, Nova or Flux by the model's name.
-    Deepgram(DeepgramStt),
+    Deepgram(Box<DeepgramStt>),
     /// whisper.cpp's program.
     WhisperCpp(Whisper),
     /// Another program.
@@ -86,7 +86,7 @@ pub enum LlmChoice {
     /// The built-in rules: no key, no network, no waiting.
     Receptionist(ReceptionistSettings),
     /// OpenAI, or a server that speaks its chat API (vLLM, llama.cpp, Ollama).
-    Openai(OpenAiLlm),
+    Openai(Box<OpenAiLlm>),
 }
 
 /// The receptionist has nothing to set.
@@ -231,7 +231,7 @@ struct Shared {
 
 #[cfg_attr(
     not(all(feature = "openai", feature = "deepgram", feature = "command")),
-    expect(unused_variables, reason = "an engine that is not in this build has no settings")
+    allow(unused_variables, reason = "an engine that is not in this build has no settings")
 )]
 impl Shared {
     fn new() -> Result<Self, SettingError> {
@@ -251,7 +251,7 @@ impl Shared {
             SttChoice::Openai(_) => Err(SettingError::Feature("stt", "openai", "openai")),
             #[cfg(feature = "deepgram")]
             SttChoice::Deepgram(settings) => {
-                Ok(Arc::new(deepgram::DeepgramStt::new(settings.clone()).map_err(key("stt"))?))
+                Ok(Arc::new(deepgram::DeepgramStt::new((**settings).clone()).map_err(key("stt"))?))
             }
             #[cfg(not(feature = "deepgram"))]
             SttChoice::Deepgram(_) => Err(SettingError::Feature("stt", "deepgram", "deepgram")),
@@ -273,9 +273,9 @@ impl Shared {
                 Err(SettingError::Feature("llm", "receptionist", "receptionist"))
             }
             #[cfg(feature = "openai")]
-            LlmChoice::Openai(settings) => {
-                Ok(Arc::new(openai::OpenAiLlm::new(settings.clone(), self.connections.clone()).map_err(key("llm"))?))
-            }
+            LlmChoice::Openai(settings) => Ok(Arc::new(
+                openai::OpenAiLlm::new((**settings).clone(), self.connections.clone()).map_err(key("llm"))?,
+            )),
             #[cfg(not(feature = "openai"))]
             LlmChoice::Openai(_) => Err(SettingError::Feature("llm", "openai", "openai")),
         }
