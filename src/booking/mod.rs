@@ -1,1 +1,5 @@
 //! booking
+
+pub mod phone;
+pub mod plate;
+pub mod spoken;

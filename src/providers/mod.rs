@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod error;
+pub mod receptionist;
 
 pub use error::{Fault, Kind, ProviderError, Retry};
 
