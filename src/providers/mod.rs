@@ -1,9 +1,10 @@
 //! Engines that hear, think and speak: one trait a capability, streams in and out, no callbacks.
 //!
 //! A brand's folder translates its wire into the neutral events of [`call`](crate::call); its JSON never leaves it.
-//! **Dropping a stream is the cancellation**: each brand says in its docs what that does on its wire.
+//! **Dropping a stream is the cancellation**: each brand says in its docs what that does on its wire. **An error is the
+//! last item** of a stream: what failed does not go on by itself.
 
-use futures_util::stream::BoxStream;
+use futures_util::{future::BoxFuture, stream::BoxStream};
 
 use crate::{
     audio::Rate,
@@ -11,9 +12,50 @@ use crate::{
     language::Language,
 };
 
-mod error;
+pub mod phrases;
+pub mod receptionist;
 
+mod address;
+mod error;
+mod key;
+
+#[cfg(feature = "tokio")]
+mod breaker;
+#[cfg(feature = "tokio")]
+mod fallback;
+#[cfg(feature = "tokio")]
+mod flow;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
+#[cfg(feature = "tokio")]
+mod rate;
+#[cfg(feature = "tokio")]
+pub mod settings;
+#[cfg(any(feature = "openai", feature = "deepgram"))]
+mod tls;
+#[cfg(any(feature = "openai", feature = "deepgram", feature = "command"))]
+#[cfg_attr(
+    not(all(feature = "openai", feature = "deepgram", feature = "command")),
+    allow(dead_code, reason = "each engine needs a part of it")
+)]
+mod wav;
+#[cfg(any(feature = "openai", feature = "command"))]
+mod whole;
+
+#[cfg(feature = "command")]
+pub mod command;
+#[cfg(feature = "deepgram")]
+pub mod deepgram;
+#[cfg(feature = "openai")]
+pub mod openai;
+
+pub use address::{Address, AddressError};
+#[cfg(feature = "tokio")]
+pub use breaker::Breaker;
 pub use error::{Fault, Kind, ProviderError, Retry};
+#[cfg(feature = "tokio")]
+pub use fallback::{Fallback, FallbackLlm, FallbackStt, FallbackTts};
+pub use key::{Key, KeyError};
 
 /// Hears: speech to text.
 pub trait Stt: Send + Sync {
@@ -26,6 +68,12 @@ pub trait Stt: Send + Sync {
         audio: BoxStream<'static, Heard>,
         language: Language,
     ) -> BoxStream<'static, Result<SttEvent, ProviderError>>;
+
+    /// Opens what takes time to open, so that the first request finds it open. Worth calling when a call begins;
+    /// failures show when the engine is used.
+    fn warm(&self) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// What a recogniser is fed.
@@ -57,6 +105,12 @@ pub trait Llm: Send + Sync {
 
     /// Answers one question. Ends after [`LlmEvent::Done`].
     fn reply(&self, ask: Ask) -> BoxStream<'static, Result<LlmEvent, ProviderError>>;
+
+    /// Opens what takes time to open, so that the first request finds it open. Worth calling when a call begins;
+    /// failures show when the engine is used.
+    fn warm(&self) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// Speaks: text to speech.
@@ -66,6 +120,12 @@ pub trait Tts: Send + Sync {
 
     /// Speaks one clause. Ends after [`TtsEvent::Done`].
     fn speak(&self, say: Say) -> BoxStream<'static, Result<TtsEvent, ProviderError>>;
+
+    /// Opens what takes time to open, so that the first request finds it open. Worth calling when a call begins;
+    /// failures show when the engine is used.
+    fn warm(&self) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// What a voice is asked to say.

@@ -1,0 +1,79 @@
+//! Plain answers over HTTP. What is refused says which field is wrong and how to mend it.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
+};
+
+use super::metrics::{self, Refusal};
+
+/// What the gateway answers with.
+pub type Answer = Response<Full<Bytes>>;
+
+/// A refusal: counted by its reason, explained to whoever asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refused {
+    /// The reason, for the counter.
+    pub(super) why: Refusal,
+    /// Where the mistake is.
+    pub(super) field: &'static str,
+    /// What is wrong.
+    pub(super) message: &'static str,
+    /// What to do.
+    pub(super) fix: &'static str,
+}
+
+impl Refused {
+    const fn status(&self) -> StatusCode {
+        match self.why {
+            Refusal::NoRoute | Refusal::NoTenant => StatusCode::NOT_FOUND,
+            Refusal::Unauthorised => StatusCode::UNAUTHORIZED,
+            // Never 5xx: platforms take that for a call to be created again.
+            Refusal::Full | Refusal::Connections | Refusal::Draining => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::BadRequest | Refusal::NeverStarted => StatusCode::BAD_REQUEST,
+            Refusal::Taken => StatusCode::CONFLICT,
+        }
+    }
+
+    /// The answer; counts it.
+    pub(super) fn answer(self) -> Answer {
+        metrics::refused(self.why);
+        let status = self.status();
+        tracing::debug!(status = status.as_u16(), field = self.field, "refused");
+        let body = serde_json::json!({
+            "statusCode": status.as_u16(),
+            "error": status.canonical_reason(),
+            "message": self.message,
+            "field": self.field,
+            "fix": self.fix,
+        });
+        let mut answer = json(status, &body);
+        match self.why {
+            Refusal::Full | Refusal::Connections | Refusal::Draining => {
+                answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            Refusal::Unauthorised => {
+                let scheme = HeaderValue::from_static("Bearer");
+                answer.headers_mut().insert(HeaderName::from_static("www-authenticate"), scheme);
+            }
+            Refusal::NoRoute | Refusal::NoTenant | Refusal::BadRequest | Refusal::NeverStarted | Refusal::Taken => {}
+        }
+        answer
+    }
+}
+
+/// A JSON document.
+pub(super) fn json(status: StatusCode, body: &serde_json::Value) -> Answer {
+    typed(status, "application/json", body.to_string())
+}
+
+/// A document of some type. Nothing we say is to be kept by anybody on the way.
+pub(super) fn typed(status: StatusCode, kind: &'static str, body: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}

@@ -1,0 +1,165 @@
+//! What the recogniser is fed through: a bounded queue that drops its oldest audio when the recogniser is too slow,
+//! and that outlives a recogniser, so that the next one hears what the last one missed.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use futures_util::Stream;
+
+use super::limits;
+use crate::providers::Heard;
+
+/// The call's end. Dropping it ends the stream.
+#[derive(Debug)]
+pub(super) struct Feed(Arc<Mutex<Queue>>);
+
+/// The recogniser's end.
+#[derive(Debug)]
+pub(super) struct FeedStream {
+    /// Shared with the call.
+    queue: Arc<Mutex<Queue>>,
+    /// Which recogniser this is; an older one hears nothing more.
+    reader: u32,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Oldest first.
+    waiting: VecDeque<Heard>,
+    /// Samples in `waiting`.
+    samples: usize,
+    /// Samples dropped so far.
+    dropped: u64,
+    /// Nothing more will come.
+    ended: bool,
+    /// The recogniser that is fed now.
+    reader: u32,
+    /// Its waker.
+    waker: Option<Waker>,
+}
+
+impl Feed {
+    /// An empty queue.
+    pub(super) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// The end for a new recogniser. The one before gets nothing more.
+    pub(super) fn stream(&self) -> FeedStream {
+        let mut queue = lock(&self.0);
+        queue.reader += 1;
+        wake(&mut queue);
+        FeedStream { queue: Arc::clone(&self.0), reader: queue.reader }
+    }
+
+    /// Adds audio; drops the oldest audio when there is too much of it.
+    pub(super) fn hear(&self, samples: &[i16]) {
+        let mut queue = lock(&self.0);
+        queue.samples += samples.len();
+        queue.waiting.push_back(Heard::Audio(samples.to_vec()));
+        while queue.samples > limits::FEED_SAMPLES_MAX || queue.waiting.len() > limits::FEED_PIECES_MAX {
+            let Some(at) = queue.waiting.iter().position(|heard| matches!(heard, Heard::Audio(_))) else { break };
+            if let Some(Heard::Audio(oldest)) = queue.waiting.remove(at) {
+                queue.samples -= oldest.len();
+                queue.dropped += oldest.len() as u64;
+            }
+        }
+        wake(&mut queue);
+    }
+
+    /// Adds a commit; refused where the queue is full of them, and the call goes on without the answer.
+    pub(super) fn commit(&self, commit: u32) {
+        let mut queue = lock(&self.0);
+        if queue.waiting.len() >= limits::FEED_PIECES_MAX {
+            return;
+        }
+        queue.waiting.push_back(Heard::Commit(commit));
+        wake(&mut queue);
+    }
+
+    /// Samples dropped so far.
+    pub(super) fn dropped(&self) -> u64 {
+        lock(&self.0).dropped
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0);
+        queue.ended = true;
+        wake(&mut queue);
+    }
+}
+
+impl Stream for FeedStream {
+    type Item = Heard;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Heard>> {
+        let mut queue = lock(&self.queue);
+        if queue.reader != self.reader {
+            return Poll::Ready(None);
+        }
+        match queue.waiting.pop_front() {
+            Some(heard) => {
+                if let Heard::Audio(samples) = &heard {
+                    queue.samples -= samples.len();
+                }
+                Poll::Ready(Some(heard))
+            }
+            None if queue.ended => Poll::Ready(None),
+            None => {
+                queue.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+fn wake(queue: &mut Queue) {
+    if let Some(waker) = queue.waker.take() {
+        waker.wake();
+    }
+}
+
+/// Held for a few instructions, never across an await. Nothing in there can leave the queue half changed.
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, StreamExt};
+
+    use super::*;
+
+    #[test]
+    fn a_slow_recogniser_loses_the_oldest_audio_and_no_commit() {
+        let feed = Feed::new();
+        let mut stream = feed.stream();
+        feed.commit(1);
+        for second in 0..32_i16 {
+            feed.hear(&[second; 16_000]);
+        }
+        assert_eq!(feed.dropped(), 32_000);
+        assert_eq!(stream.next().now_or_never(), Some(Some(Heard::Commit(1))));
+        assert_eq!(stream.next().now_or_never(), Some(Some(Heard::Audio(vec![2; 16_000]))));
+    }
+
+    #[test]
+    fn the_next_recogniser_hears_what_the_last_one_missed() {
+        let feed = Feed::new();
+        let mut first = feed.stream();
+        feed.hear(&[1]);
+        feed.hear(&[2]);
+        assert_eq!(first.next().now_or_never(), Some(Some(Heard::Audio(vec![1]))));
+        let mut second = feed.stream();
+        assert_eq!(first.next().now_or_never(), Some(None));
+        assert_eq!(second.next().now_or_never(), Some(Some(Heard::Audio(vec![2]))));
+        drop(feed);
+        assert_eq!(second.next().now_or_never(), Some(None));
+    }
+}

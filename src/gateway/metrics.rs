@@ -1,0 +1,316 @@
+//! Every metric, with its unit and meaning. Labels are closed sets; no tenant, call or caller is ever one.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::{
+    call::{CallReport, Ending, TurnReport},
+    providers::Kind,
+    tenant::ending_name,
+};
+
+/// End of the caller's speech to the first voiced frame of the answer.
+pub const TURN_LATENCY: &str = "pronto_turn_latency_seconds";
+/// What of that is the gateway's own.
+pub const TURN_OWN: &str = "pronto_turn_own_seconds";
+/// End of the caller's speech to the first voiced frame of a filler.
+pub const FILLER_LATENCY: &str = "pronto_filler_latency_seconds";
+/// Waiting for one engine in a turn.
+pub const ENGINE_WAIT: &str = "pronto_engine_wait_seconds";
+/// The caller's first voiced sample to our silence.
+pub const INTERRUPTION: &str = "pronto_interruption_to_silence_seconds";
+/// Times the voice was held and went on.
+pub const FALSE_ALARMS: &str = "pronto_false_alarms_total";
+/// Calls under way.
+pub const CALLS_ACTIVE: &str = "pronto_calls_active";
+/// Calls answered.
+pub const CALLS_STARTED: &str = "pronto_calls_started_total";
+/// Calls that ended, by why.
+pub const CALLS_ENDED: &str = "pronto_calls_ended_total";
+/// How long calls lasted.
+pub const CALL_DURATION: &str = "pronto_call_duration_seconds";
+/// Requests that were refused, by why.
+pub const REFUSED: &str = "pronto_refused_total";
+/// Connections open, calls or not.
+pub const CONNECTIONS: &str = "pronto_connections_active";
+/// Provider answers that came too late for their turn.
+pub const LATE_INPUTS: &str = "pronto_late_inputs_total";
+/// Caller audio that the recogniser never heard.
+pub const STT_DROPPED: &str = "pronto_stt_dropped_milliseconds_total";
+/// Holes filled in callers' audio.
+pub const CONCEALED: &str = "pronto_audio_concealed_milliseconds_total";
+/// Pauses in our voice because the engine did not keep up.
+pub const TTS_UNDERRUNS: &str = "pronto_tts_underruns_total";
+/// Events dropped because the peer is slow.
+pub const EVENTS_DROPPED: &str = "pronto_events_dropped_total";
+/// Sockets that ended in a fault, by kind.
+pub const SOCKET_FAULTS: &str = "pronto_socket_faults_total";
+/// Messages of peers that a dialect ignored.
+pub const IGNORED: &str = "pronto_messages_ignored_total";
+/// Tools, by how they ended.
+pub const TOOLS: &str = "pronto_tools_total";
+/// Failures of engines, by engine and kind.
+pub const ENGINE_FAILURES: &str = "pronto_engine_failures_total";
+/// Calls that panicked.
+pub const PANICS: &str = "pronto_call_panics_total";
+/// Settings files read again, by outcome.
+pub const RELOADS: &str = "pronto_reloads_total";
+
+/// Buckets for what callers wait for, in seconds.
+pub const LATENCY_BUCKETS: &[f64] =
+    &[0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 5.0, 10.0];
+/// Buckets for our own share and for cuts, in seconds.
+pub const OWN_BUCKETS: &[f64] =
+    &[0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.06, 0.1, 0.15, 0.18, 0.25, 0.4, 0.7, 1.0, 2.5];
+/// Buckets for whole calls, in seconds.
+pub const CALL_BUCKETS: &[f64] = &[1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0];
+
+/// Which buckets each histogram has.
+pub const BUCKETS: &[(&str, &[f64])] = &[
+    (TURN_LATENCY, LATENCY_BUCKETS),
+    (FILLER_LATENCY, LATENCY_BUCKETS),
+    (ENGINE_WAIT, LATENCY_BUCKETS),
+    (TURN_OWN, OWN_BUCKETS),
+    (INTERRUPTION, OWN_BUCKETS),
+    (CALL_DURATION, CALL_BUCKETS),
+];
+
+/// Tells the recorder what each of them means. Once, after it was installed.
+pub fn describe() {
+    describe_histogram!(
+        TURN_LATENCY,
+        Unit::Seconds,
+        "End of the caller's speech to the first voiced frame of the answer"
+    );
+    describe_histogram!(
+        TURN_OWN,
+        Unit::Seconds,
+        "The gateway's own share of the turn latency: without engines, tools and the configured silence"
+    );
+    describe_histogram!(
+        FILLER_LATENCY,
+        Unit::Seconds,
+        "End of the caller's speech to the first voiced frame of a filler"
+    );
+    describe_histogram!(ENGINE_WAIT, Unit::Seconds, "Waiting for one engine in a turn");
+    describe_histogram!(INTERRUPTION, Unit::Seconds, "First voiced sample of a caller who cuts in to our silence");
+    describe_histogram!(CALL_DURATION, Unit::Seconds, "Length of calls");
+    describe_gauge!(CALLS_ACTIVE, Unit::Count, "Calls under way");
+    describe_gauge!(CONNECTIONS, Unit::Count, "Connections open, calls or not");
+    describe_counter!(CALLS_STARTED, Unit::Count, "Calls answered, by transport");
+    describe_counter!(CALLS_ENDED, Unit::Count, "Calls that ended, by ending");
+    describe_counter!(REFUSED, Unit::Count, "Requests refused, by reason");
+    describe_counter!(FALSE_ALARMS, Unit::Count, "Times our voice was held and went on where it had stopped");
+    describe_counter!(LATE_INPUTS, Unit::Count, "Answers of engines that came for a turn that was over");
+    describe_counter!(STT_DROPPED, Unit::Milliseconds, "Audio of callers that the recogniser was too slow to hear");
+    describe_counter!(CONCEALED, Unit::Milliseconds, "Holes filled in the audio of callers");
+    describe_counter!(TTS_UNDERRUNS, Unit::Count, "Pauses in our voice because its engine did not keep up");
+    describe_counter!(EVENTS_DROPPED, Unit::Count, "Events not sent because the peer is slow");
+    describe_counter!(SOCKET_FAULTS, Unit::Count, "Sockets that ended in a fault, by kind");
+    describe_counter!(IGNORED, Unit::Count, "Messages of peers that meant nothing to us, by reason");
+    describe_counter!(TOOLS, Unit::Count, "Tools that were run, by how they ended");
+    describe_counter!(ENGINE_FAILURES, Unit::Count, "Failures of engines, by engine and kind");
+    describe_counter!(PANICS, Unit::Count, "Calls that ended in a bug of ours");
+    describe_counter!(RELOADS, Unit::Count, "Settings files read again, by outcome");
+}
+
+/// An engine, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Speech to text.
+    Stt,
+    /// The language model.
+    Llm,
+    /// Text to speech.
+    Tts,
+}
+
+impl Engine {
+    /// The label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stt => "stt",
+            Self::Llm => "llm",
+            Self::Tts => "tts",
+        }
+    }
+}
+
+/// How a tool ended, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolEnd {
+    /// With an outcome of its own.
+    Done,
+    /// It did not answer in time.
+    Late,
+    /// Its turn was given up; only lookups are.
+    Dropped,
+    /// There were too many at once.
+    Refused,
+    /// A bug.
+    Panicked,
+}
+
+/// Why a request was refused, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such path.
+    NoRoute,
+    /// No such tenant.
+    NoTenant,
+    /// A wrong or missing token or signature.
+    Unauthorised,
+    /// Every line of the tenant is taken.
+    Full,
+    /// The gateway has as many connections as it may.
+    Connections,
+    /// The gateway is shutting down.
+    Draining,
+    /// The request cannot be read.
+    BadRequest,
+    /// The stream was never described.
+    NeverStarted,
+    /// The id of the call is in use.
+    Taken,
+}
+
+impl Refusal {
+    /// The label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoRoute => "no_route",
+            Self::NoTenant => "no_tenant",
+            Self::Unauthorised => "unauthorised",
+            Self::Full => "full",
+            Self::Connections => "connections",
+            Self::Draining => "draining",
+            Self::BadRequest => "bad_request",
+            Self::NeverStarted => "never_started",
+            Self::Taken => "taken",
+        }
+    }
+}
+
+/// How a settings file fared, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// The new settings hold.
+    Changed,
+    /// They are wrong; the old ones hold.
+    Rejected,
+    /// The tenant is gone.
+    Removed,
+}
+
+/// One more connection, or one less (`false`).
+pub(super) fn connection(opened: bool) {
+    gauge!(CONNECTIONS).increment(if opened { 1.0 } else { -1.0 });
+}
+
+pub(super) fn refused(why: Refusal) {
+    counter!(REFUSED, "reason" => why.name()).increment(1);
+}
+
+pub(super) fn call_started(transport: &'static str) {
+    counter!(CALLS_STARTED, "transport" => transport).increment(1);
+    gauge!(CALLS_ACTIVE).increment(1.0);
+}
+
+pub(super) fn call_ended(ending: Ending, report: &CallReport) {
+    gauge!(CALLS_ACTIVE).decrement(1.0);
+    counter!(CALLS_ENDED, "ending" => ending_name(ending)).increment(1);
+    histogram!(CALL_DURATION).record(report.duration);
+    count(LATE_INPUTS, report.late_inputs);
+    count_time(CONCEALED, report.concealed);
+}
+
+pub(super) fn turn(report: &TurnReport) {
+    if let Some(latency) = report.latency() {
+        histogram!(TURN_LATENCY).record(latency);
+        for (engine, wait) in [
+            (Engine::Stt, report.transcript_wait()),
+            (Engine::Llm, report.model_wait()),
+            (Engine::Tts, report.voice_wait()),
+        ] {
+            histogram!(ENGINE_WAIT, "engine" => engine.name()).record(wait);
+        }
+    }
+    if let Some(own) = report.own() {
+        histogram!(TURN_OWN).record(own);
+    }
+    if let Some(filler) = report.filler_frame.zip(report.speech_end).and_then(|(at, end)| at.checked_sub(end)) {
+        histogram!(FILLER_LATENCY).record(filler);
+    }
+    if let Some(cut) = &report.interruption {
+        histogram!(INTERRUPTION).record(cut.silent.saturating_sub(cut.onset));
+    }
+    count(FALSE_ALARMS, u64::from(report.false_alarms));
+}
+
+pub(super) fn panicked() {
+    counter!(PANICS).increment(1);
+}
+
+pub(super) fn socket_fault(kind: &'static str) {
+    counter!(SOCKET_FAULTS, "kind" => kind).increment(1);
+}
+
+pub(super) fn ignored(reason: &'static str) {
+    counter!(IGNORED, "reason" => reason).increment(1);
+}
+
+pub(super) fn events_dropped(events: u64) {
+    count(EVENTS_DROPPED, events);
+}
+
+pub(super) fn stt_dropped(samples: u64) {
+    count_time(STT_DROPPED, crate::audio::Rate::WIDE.duration(samples));
+}
+
+pub(super) fn tool(end: ToolEnd) {
+    let end = match end {
+        ToolEnd::Done => "done",
+        ToolEnd::Late => "late",
+        ToolEnd::Dropped => "dropped",
+        ToolEnd::Refused => "refused",
+        ToolEnd::Panicked => "panicked",
+    };
+    counter!(TOOLS, "end" => end).increment(1);
+}
+
+pub(super) fn provider_failed(engine: Engine, kind: Kind) {
+    let kind = match kind {
+        Kind::Unreachable => "unreachable",
+        Kind::FirstTimeout => "first_timeout",
+        Kind::Stalled => "stalled",
+        Kind::Status(_) => "status",
+        Kind::Cut => "cut",
+        Kind::Garbage => "garbage",
+        Kind::Refused => "refused",
+        Kind::RateLimited => "rate_limited",
+        Kind::Busy => "busy",
+    };
+    counter!(ENGINE_FAILURES, "engine" => engine.name(), "kind" => kind).increment(1);
+}
+
+/// A settings file was read again.
+pub fn reloaded(outcome: Reload) {
+    let outcome = match outcome {
+        Reload::Changed => "changed",
+        Reload::Rejected => "rejected",
+        Reload::Removed => "removed",
+    };
+    counter!(RELOADS, "outcome" => outcome).increment(1);
+}
+
+fn count(name: &'static str, by: u64) {
+    if by > 0 {
+        counter!(name).increment(by);
+    }
+}
+
+/// Counters are whole numbers, hence milliseconds.
+fn count_time(name: &'static str, by: Duration) {
+    count(name, by.as_millis() as u64);
+}

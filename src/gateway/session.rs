@@ -1,0 +1,301 @@
+//! From the upgrade to the end of one call: who is it, is there room, run it, keep its record.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tracing::Instrument;
+
+use super::{
+    Shared, clock,
+    driver::{Driver, Leave, goodbye},
+    limits,
+    metrics::{self, Refusal},
+    observe::{CallName, Observer, reason},
+    socket::{Received, Socket},
+    streams::{Caller, Streams},
+    wire::Wire,
+};
+use crate::{
+    call::{Call, CallReport, Control, Ending, Setup},
+    privacy::Pii,
+    tenant::{CallEnd, CallRecord, Permit, Tenant, complete, ending_name},
+    transport::{Dialect, Incoming, Message, Started, Told, Transport},
+};
+
+/// A connection that has been upgraded and carries, or will carry, a call.
+pub(super) struct Arrival {
+    /// Whose call.
+    pub(super) tenant: Arc<Tenant>,
+    /// Its dialect.
+    pub(super) transport: Transport,
+    /// It has shown who it is; otherwise it must do so in the description of the stream.
+    pub(super) trusted: bool,
+    /// Its place, where it was given one before the upgrade.
+    pub(super) permit: Option<Permit>,
+    /// The caller's number, where the address told it.
+    pub(super) from: Option<Pii<String>>,
+    /// The peer's id of the call was part of the address: one connection for it.
+    pub(super) exclusive: bool,
+}
+
+/// A single-use token for a stream that is about to be opened.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// For whom.
+    pub(super) tenant: crate::tenant::TenantId,
+    /// Who calls.
+    pub(super) from: Option<Pii<String>>,
+}
+
+/// A refusal after the upgrade: the reason, and what the socket is closed with.
+struct TurnedAway(Refusal, CloseCode, &'static str);
+
+impl TurnedAway {
+    const SILENT: Self = Self(Refusal::NeverStarted, CloseCode::Policy, "the stream was not described in time");
+    const STRANGER: Self = Self(
+        Refusal::Unauthorised,
+        CloseCode::Policy,
+        "token missing or wrong: put it into the custom parameter token of the stream",
+    );
+    const FULL: Self = Self(Refusal::Full, CloseCode::Again, "all lines of this shop are taken: try again later");
+    const TAKEN: Self = Self(Refusal::Taken, CloseCode::Policy, "this call has a connection already");
+    const DRAINING: Self = Self(Refusal::Draining, CloseCode::Restart, "the gateway is shutting down");
+}
+
+/// Runs one connection to its end.
+pub(super) async fn run<S>(shared: Arc<Shared>, socket: Socket<S>, arrival: Arrival)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Arrival { tenant, transport, trusted, permit, from, exclusive } = arrival;
+    let mut wire = Wire::new(socket, transport);
+    let admitted = admit(&shared, &tenant, &mut wire, trusted, permit, from, exclusive).await;
+    let (started, _permit, _active) = match admitted {
+        Ok(admitted) => admitted,
+        Err(TurnedAway(why, code, reason)) => {
+            metrics::refused(why);
+            tracing::info!(tenant = %tenant.id(), why = why.name(), "a stream was turned away");
+            return wire.socket.close(code, reason).await;
+        }
+    };
+    let name =
+        CallName { id: uuid::Uuid::now_v7().to_string().into(), tenant: tenant.id().clone(), transport: wire.name() };
+    let span = tracing::info_span!("call", id = %name.id, tenant = %name.tenant, transport = name.transport);
+    converse(&shared, &tenant, &mut wire, started, name).instrument(span).await;
+}
+
+type Admitted = (Started, Permit, super::calls::Active);
+
+/// Who is it, and is there room?
+async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: &Arc<Shared>,
+    tenant: &Arc<Tenant>,
+    wire: &mut Wire<S>,
+    trusted: bool,
+    permit: Option<Permit>,
+    from: Option<Pii<String>>,
+    exclusive: bool,
+) -> Result<Admitted, TurnedAway> {
+    let mut started = match wire.transport.start() {
+        Some(started) => started,
+        None => timeout(limits::START_WAIT, described(wire)).await.map_err(|_late| TurnedAway::SILENT)??,
+    };
+    let token = started.token.take();
+    let pass = token.as_ref().and_then(|token| shared.passes.take(clock::now(), token.reveal()));
+    let pass = pass.filter(|pass| pass.tenant == *tenant.id());
+    let known = token.is_some_and(|token| tenant.profile().tokens.hold(token.reveal()));
+    if !trusted && pass.is_none() && !known {
+        return Err(TurnedAway::STRANGER);
+    }
+    started.from = pass.and_then(|pass| pass.from).or(started.from).or(from);
+    if shared.drain.step() > super::Step::Accepting {
+        return Err(TurnedAway::DRAINING);
+    }
+    let permit = permit.or_else(|| tenant.admit()).ok_or(TurnedAway::FULL)?;
+    let id = exclusive.then_some(started.call.as_str());
+    let active = shared.calls.begin(tenant.id(), id).ok_or(TurnedAway::TAKEN)?;
+    Ok((started, permit, active))
+}
+
+/// Waits until the peer has described the stream.
+async fn described<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Started, TurnedAway> {
+    loop {
+        let received = wire.socket.next(clock::now()).await;
+        let message = match &received {
+            Received::Text(text) => Message::Text(text),
+            Received::Binary(bytes) => Message::Binary(bytes),
+            Received::Closed { .. } => return Err(TurnedAway::SILENT),
+            Received::Fault(fault) => {
+                metrics::socket_fault(fault.name());
+                let (code, reason) = fault.close();
+                return Err(TurnedAway(Refusal::NeverStarted, code, reason));
+            }
+        };
+        match wire.transport.receive(message) {
+            Ok(Incoming::Started(started)) => return Ok(started),
+            Ok(Incoming::Stopped) => return Err(TurnedAway::SILENT),
+            Ok(
+                Incoming::Ignored(_)
+                | Incoming::Audio { .. }
+                | Incoming::Key(_)
+                | Incoming::Mark(_)
+                | Incoming::Control(_)
+                | Incoming::Event(_),
+            ) => {}
+            Err(error) => {
+                let (name, code) = super::driver::fault_of(&error);
+                metrics::socket_fault(name);
+                return Err(TurnedAway(Refusal::NeverStarted, code, "the stream was not described as it should be"));
+            }
+        }
+    }
+}
+
+/// The conversation itself, and what remains of it.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: &Arc<Shared>,
+    tenant: &Arc<Tenant>,
+    wire: &mut Wire<S>,
+    started: Started,
+    name: CallName,
+) {
+    let record = CallRecord {
+        id: Arc::clone(&name.id),
+        peer: (!started.call.is_empty()).then(|| started.call.clone()),
+        tenant: tenant.id().clone(),
+        transport: name.transport,
+        caller: started.from.clone(),
+        answered: jiff::Timestamp::now(),
+        end: None,
+    };
+    let begun = keep(tenant, record.clone(), None);
+    let observer = Observer { name, watch: shared.watch.clone() };
+    let caller = Caller {
+        call: Arc::clone(&observer.name.id),
+        number: started.from.clone(),
+        language: tenant.profile().call.language,
+    };
+    metrics::call_started(observer.name.transport);
+    tracing::info!("a call was answered");
+    if let Some(watch) = &observer.watch {
+        watch.answered(&observer.name);
+    }
+    wire.tell(Told::InProgress);
+
+    let call = match Call::new(setup(tenant, wire, &started, true)) {
+        Ok(call) => call,
+        Err(error) => {
+            metrics::call_ended(Ending::LineLost, &CallReport::default());
+            tracing::warn!(%error, "the line's format cannot be carried");
+            wire.ended(reason(Ending::LineLost));
+            return wire.socket.close(CloseCode::Unsupported, "this audio format cannot be carried").await;
+        }
+    };
+    let streams = Streams::new(Arc::clone(tenant), caller.clone());
+    let mut driver = Driver::new(call, wire, streams, &observer);
+    let goodbye_wait = Duration::from_secs(shared.settings.drain.goodbye_s);
+    let left = AssertUnwindSafe(driver.run(&shared.drain, goodbye_wait, None)).catch_unwind().await;
+    // A call that panicked may panic again when it is read.
+    let read = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        (driver.call.history().cloned().collect::<Vec<_>>(), driver.call.report(clock::now()))
+    }));
+    let (history, report) = read.unwrap_or_default();
+    metrics::stt_dropped(driver.streams.unheard());
+    drop(driver);
+
+    let leave = match left {
+        Ok(leave) => leave,
+        Err(_panic) => {
+            metrics::panicked();
+            tracing::error!("the call panicked: the caller hears an apology");
+            apologise(shared, tenant, wire, &started, caller, &observer).await
+        }
+    };
+    if let Some(to) = &leave.transfer {
+        shared.transfers.put(clock::now(), &started.call, Pii::new(to.clone()));
+    }
+    wire.ended(reason(leave.ending));
+    metrics::call_ended(leave.ending, &report);
+    metrics::events_dropped(wire.socket.dropped());
+    tracing::info!(
+        ending = ending_name(leave.ending),
+        seconds = report.duration.as_secs(),
+        turns = report.turns.len(),
+        "a call ended"
+    );
+    let report = CallReport { ending: Some(leave.ending), ..report };
+    let end = CallEnd { at: jiff::Timestamp::now(), ending: leave.ending, history: Pii::new(history), report };
+    let record = CallRecord { end: Some(end), ..record };
+    if let Some(watch) = &observer.watch {
+        watch.ended(&record);
+    }
+    keep(tenant, record, Some(begun));
+    wire.socket.close(leave.code, &leave.reason).await;
+}
+
+/// A fresh call on the same line says that something broke, and ends.
+async fn apologise<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: &Arc<Shared>,
+    tenant: &Arc<Tenant>,
+    wire: &mut Wire<S>,
+    started: &Started,
+    caller: Caller,
+    observer: &Observer,
+) -> Leave {
+    wire.socket.cut(crate::call::Turn(u32::MAX));
+    wire.clear();
+    // The peer's program hears no more events after this one; the caller still hears the apology.
+    wire.ended(reason(Ending::Panicked));
+    let text = caller.language.phrases().text("call.apology").to_owned();
+    let say = Control::Say { text, now: true, interruptible: false, then_end: true };
+    if let Ok(call) = Call::new(setup(tenant, wire, started, false)) {
+        let mut driver = Driver::new(call, wire, Streams::new(Arc::clone(tenant), caller), observer);
+        let wait = Duration::from_secs(shared.settings.drain.goodbye_s);
+        let said = AssertUnwindSafe(driver.run(&shared.drain, wait, Some(say))).catch_unwind();
+        let _ = timeout(limits::APOLOGY_WAIT, said).await;
+    }
+    let (code, reason) = goodbye(Ending::Panicked);
+    Leave { ending: Ending::Panicked, code, reason: reason.to_owned(), transfer: None }
+}
+
+fn setup<S>(tenant: &Tenant, wire: &Wire<S>, started: &Started, greets: bool) -> Setup {
+    let profile = tenant.profile();
+    let clock = jiff::Zoned::now().with_time_zone(profile.zone.clone());
+    let hears = tenant.engines().stt.capabilities();
+    Setup {
+        line: wire.transport.line(),
+        caller: started.from.clone(),
+        settings: Arc::clone(&profile.call),
+        instructions: Arc::clone(&profile.instructions),
+        greeting: if greets { Arc::clone(&profile.greeting) } else { "".into() },
+        tools: tenant.tools().specs(),
+        stt_partials: hears.partials,
+        stt_commits: hears.commits,
+        voice: tenant.engines().tts.capabilities().rate,
+        complete,
+        clock,
+    }
+}
+
+/// Keeps a record, after the one before. It is kept even if the process is told to stop meanwhile: a shutdown waits for
+/// it as for a booking.
+fn keep(tenant: &Tenant, record: CallRecord, before: Option<JoinHandle<()>>) -> JoinHandle<()> {
+    let write = tenant.write();
+    let tools = Arc::clone(tenant.tools());
+    let keeping = async move {
+        if let Some(before) = before {
+            let _ = before.await;
+        }
+        if timeout(limits::TOOL_WAIT, tools.keep(record)).await.is_err() {
+            tracing::error!("the record of a call was not kept in time");
+        }
+        drop(write);
+    };
+    tokio::spawn(keeping.in_current_span())
+}

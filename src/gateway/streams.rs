@@ -1,0 +1,380 @@
+//! The engines' streams and the tools of one call: what the call asked for, under way.
+//!
+//! Everything here is polled in place; nothing is sent to another task but tools, which belong to the tenant. Dropping
+//! a stream is the cancellation.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::poll_fn,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use futures_util::{FutureExt, StreamExt, stream::BoxStream};
+use tokio::{
+    sync::mpsc,
+    task::AbortHandle,
+    time::{sleep, timeout},
+};
+
+use super::{feed::Feed, limits, metrics};
+use crate::{
+    call::{Ask, ClauseId, Failed, Input, LlmEvent, Outcome, SttEvent, Then, ToolAsk, ToolKind, TtsEvent, Turn},
+    language::Language,
+    privacy::Pii,
+    providers::{Kind, ProviderError, Retry, Say, Tts},
+    tenant::{Tenant, ToolRun},
+};
+
+/// A provider's answers.
+type Answers<T> = BoxStream<'static, Result<T, ProviderError>>;
+
+/// What one call has under way outside itself.
+pub(super) struct Streams {
+    /// Whose engines.
+    tenant: Arc<Tenant>,
+    /// Who calls, for tools.
+    caller: Caller,
+    /// What the recogniser is fed through.
+    feed: Feed,
+    /// The recogniser, or nothing while it is being replaced.
+    recogniser: Option<Answers<SttEvent>>,
+    /// Recognisers started after the first.
+    restarts: u32,
+    /// When the next one is started.
+    restart_at: Option<Instant>,
+    /// The model's answer to the last question.
+    model: Option<(Turn, Answers<LlmEvent>)>,
+    /// The clause being spoken.
+    voice: Option<(Turn, ClauseId, Answers<TtsEvent>)>,
+    /// A filler beside it; the clause in progress keeps its stream.
+    aside: Option<(Turn, ClauseId, Answers<TtsEvent>)>,
+    /// The clauses after it.
+    clauses: VecDeque<(Turn, ClauseId, String)>,
+    /// Failures to hand to the call before anything else.
+    failures: VecDeque<Input<'static>>,
+    /// Lookups under way, which may be dropped; a write has no handle, because nobody may stop it.
+    lookups: HashMap<u32, AbortHandle>,
+    /// Tools under way.
+    tools: usize,
+    /// Where tools report.
+    report: mpsc::Sender<(u32, Outcome)>,
+    /// Their outcomes.
+    outcomes: mpsc::Receiver<(u32, Outcome)>,
+}
+
+/// Who calls: what a tool needs to know of the call.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    /// Our id of the call.
+    pub(super) call: Arc<str>,
+    /// The number, where the line told it.
+    pub(super) number: Option<Pii<String>>,
+    /// The language of the conversation.
+    pub(super) language: Language,
+}
+
+impl Streams {
+    /// Starts the recogniser.
+    pub(super) fn new(tenant: Arc<Tenant>, caller: Caller) -> Self {
+        let (report, outcomes) = mpsc::channel(limits::TOOLS_MAX);
+        let feed = Feed::new();
+        let recogniser = Some(tenant.engines().stt.listen(feed.stream().boxed(), caller.language));
+        Self {
+            tenant,
+            caller,
+            feed,
+            recogniser,
+            restarts: 0,
+            restart_at: None,
+            model: None,
+            voice: None,
+            aside: None,
+            clauses: VecDeque::new(),
+            failures: VecDeque::new(),
+            lookups: HashMap::new(),
+            tools: 0,
+            report,
+            outcomes,
+        }
+    }
+
+    /// Feeds the recogniser.
+    pub(super) fn hear(&self, samples: &[i16]) {
+        self.feed.hear(samples);
+    }
+
+    /// Tells the recogniser to finish what it has.
+    pub(super) fn commit(&self, commit: u32) {
+        self.feed.commit(commit);
+    }
+
+    /// Asks the model; an earlier question is dropped.
+    pub(super) fn think(&mut self, ask: Ask) {
+        self.model = Some((ask.turn, self.tenant.engines().llm.reply(ask)));
+    }
+
+    /// Speaks a clause after those before it, or a filler (`aside`) at once.
+    pub(super) fn speak(&mut self, turn: Turn, clause: ClauseId, text: String, aside: bool) {
+        if aside {
+            self.aside = Some((turn, clause, self.voiced(text)));
+            return;
+        }
+        if self.clauses.len() >= limits::CLAUSES_WAITING_MAX {
+            self.failures.push_back(Input::TtsFailed(turn, clause, Failed::Broken));
+            return;
+        }
+        self.clauses.push_back((turn, clause, text));
+        self.next_clause();
+    }
+
+    /// Drops the model and the voice of every turn up to this one.
+    pub(super) fn stop(&mut self, turn: Turn) {
+        self.model.take_if(|(of, _)| *of <= turn);
+        self.voice.take_if(|(of, ..)| *of <= turn);
+        self.aside.take_if(|(of, ..)| *of <= turn);
+        self.clauses.retain(|(of, ..)| *of > turn);
+        self.next_clause();
+    }
+
+    /// Runs a tool on the tenant. Its outcome comes back once, if the call is still there.
+    pub(super) fn run_tool(&mut self, tool: u32, kind: ToolKind, ask: ToolAsk) {
+        if self.tools >= limits::TOOLS_MAX {
+            metrics::tool(metrics::ToolEnd::Refused);
+            self.failures.push_back(Input::ToolDone(tool, failed("too many tools at once: wait for the others")));
+            return;
+        }
+        self.tools += 1;
+        let now = jiff::Zoned::now().with_time_zone(self.tenant.profile().zone.clone());
+        let run = ToolRun {
+            name: ask.name,
+            arguments: ask.arguments,
+            caller: self.caller.number.clone(),
+            call: self.caller.call.to_string(),
+            now,
+        };
+        let tools = Arc::clone(self.tenant.tools());
+        let running = AssertUnwindSafe(async move { tools.run(run).await }).catch_unwind();
+        let report = self.report.clone();
+        match kind {
+            ToolKind::Read | ToolKind::Call => {
+                let task = tokio::spawn(async move {
+                    let outcome = match timeout(limits::TOOL_WAIT, running).await {
+                        Ok(Ok(outcome)) => ended(outcome),
+                        Ok(Err(_panic)) => panicked(),
+                        Err(_late) => late(),
+                    };
+                    let _ = report.send((tool, outcome)).await;
+                });
+                self.lookups.insert(tool, task.abort_handle());
+            }
+            ToolKind::Write => {
+                let write = self.tenant.write();
+                tokio::spawn(async move {
+                    let mut running = std::pin::pin!(running);
+                    let outcome = tokio::select! {
+                        outcome = &mut running => outcome.map_or_else(|_panic| panicked(), ended),
+                        () = sleep(limits::TOOL_WAIT) => {
+                            let _ = report.send((tool, late())).await;
+                            // The call knows as much as it can; the write itself still runs to its end.
+                            let _ = running.await;
+                            return;
+                        }
+                    };
+                    drop(write);
+                    let _ = report.send((tool, outcome)).await;
+                });
+            }
+        }
+    }
+
+    /// Nobody waits for this lookup any more.
+    pub(super) fn drop_tool(&mut self, tool: u32) {
+        if let Some(lookup) = self.lookups.remove(&tool) {
+            lookup.abort();
+            self.tools -= 1;
+            metrics::tool(metrics::ToolEnd::Dropped);
+        }
+    }
+
+    /// Samples the recogniser never heard.
+    pub(super) fn unheard(&self) -> u64 {
+        self.feed.dropped()
+    }
+
+    /// When [`tick`](Self::tick) is to be called.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.restart_at
+    }
+
+    /// Starts the next recogniser when its time has come.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if self.restart_at.take_if(|at| *at <= now).is_some() {
+            self.recogniser = Some(self.tenant.engines().stt.listen(self.feed.stream().boxed(), self.caller.language));
+        }
+    }
+
+    /// Waits for the next thing any of them says. `hungry`: there is room for the voice's audio; without it the voice
+    /// is left alone, a filler apart. May be dropped at any time without loss.
+    pub(super) async fn next(&mut self, hungry: bool, now: Instant) -> Input<'static> {
+        poll_fn(|cx| self.poll(cx, hungry, now)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, hungry: bool, now: Instant) -> Poll<Input<'static>> {
+        if let Some(failure) = self.failures.pop_front() {
+            return Poll::Ready(failure);
+        }
+        // The sender is kept in `self`: the channel is never closed.
+        if let Poll::Ready(Some((tool, outcome))) = self.outcomes.poll_recv(cx) {
+            self.lookups.remove(&tool);
+            self.tools -= 1;
+            return Poll::Ready(Input::ToolDone(tool, outcome));
+        }
+        if let Poll::Ready(input) = self.poll_recogniser(cx, now) {
+            return Poll::Ready(input);
+        }
+        if let Poll::Ready(input) = self.poll_model(cx) {
+            return Poll::Ready(input);
+        }
+        if let Poll::Ready(input) = self.poll_aside(cx) {
+            return Poll::Ready(input);
+        }
+        if hungry { self.poll_voice(cx) } else { Poll::Pending }
+    }
+
+    fn poll_recogniser(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Input<'static>> {
+        let Some(recogniser) = &mut self.recogniser else { return Poll::Pending };
+        let Poll::Ready(answer) = recogniser.poll_next_unpin(cx) else { return Poll::Pending };
+        let error = match answer {
+            Some(Ok(event)) => return Poll::Ready(Input::Stt(event)),
+            Some(Err(error)) => error,
+            None => cut(self.tenant.engines().stt.capabilities().name),
+        };
+        complain(metrics::Engine::Stt, &error);
+        self.recogniser = None;
+        let restarts = self.restarts < limits::RECOGNISERS_MAX && error.retry != Retry::Never;
+        if restarts {
+            let pause = limits::RECOGNISER_PAUSE * 2_u32.pow(self.restarts);
+            self.restarts += 1;
+            self.restart_at = Some(now + pause);
+        }
+        Poll::Ready(Input::SttFailed { why: error.failed(), restarts })
+    }
+
+    fn poll_model(&mut self, cx: &mut Context<'_>) -> Poll<Input<'static>> {
+        let Some((turn, model)) = &mut self.model else { return Poll::Pending };
+        let turn = *turn;
+        let Poll::Ready(answer) = model.poll_next_unpin(cx) else { return Poll::Pending };
+        let error = match answer {
+            Some(Ok(event)) => {
+                if matches!(event, LlmEvent::Done(_)) {
+                    self.model = None;
+                }
+                return Poll::Ready(Input::Llm(turn, event));
+            }
+            Some(Err(error)) => error,
+            None => cut(self.tenant.engines().llm.name()),
+        };
+        complain(metrics::Engine::Llm, &error);
+        self.model = None;
+        Poll::Ready(Input::LlmFailed(turn, error.failed()))
+    }
+
+    fn poll_aside(&mut self, cx: &mut Context<'_>) -> Poll<Input<'static>> {
+        let Some(aside) = &mut self.aside else { return Poll::Pending };
+        let Poll::Ready((input, over)) = poll_speech(aside, &*self.tenant.engines().tts, cx) else {
+            return Poll::Pending;
+        };
+        if over {
+            self.aside = None;
+        }
+        Poll::Ready(input)
+    }
+
+    fn poll_voice(&mut self, cx: &mut Context<'_>) -> Poll<Input<'static>> {
+        let Some(voice) = &mut self.voice else { return Poll::Pending };
+        let Poll::Ready((input, over)) = poll_speech(voice, &*self.tenant.engines().tts, cx) else {
+            return Poll::Pending;
+        };
+        if over {
+            self.voice = None;
+            self.next_clause();
+        }
+        Poll::Ready(input)
+    }
+
+    fn voiced(&self, text: String) -> Answers<TtsEvent> {
+        self.tenant.engines().tts.speak(Say { text, language: self.caller.language })
+    }
+
+    /// The next clause begins when the one before has ended.
+    fn next_clause(&mut self) {
+        if self.voice.is_some() {
+            return;
+        }
+        if let Some((turn, clause, text)) = self.clauses.pop_front() {
+            self.voice = Some((turn, clause, self.voiced(text)));
+        }
+    }
+}
+
+impl Drop for Streams {
+    /// Lookups end with their call; writes go on.
+    fn drop(&mut self) {
+        for lookup in self.lookups.values() {
+            lookup.abort();
+        }
+    }
+}
+
+/// What a voice says, and whether that was its last word.
+fn poll_speech(
+    (turn, clause, speech): &mut (Turn, ClauseId, Answers<TtsEvent>),
+    tts: &dyn Tts,
+    cx: &mut Context<'_>,
+) -> Poll<(Input<'static>, bool)> {
+    let Poll::Ready(answer) = speech.poll_next_unpin(cx) else { return Poll::Pending };
+    let error = match answer {
+        Some(Ok(event)) => {
+            let over = matches!(event, TtsEvent::Done);
+            return Poll::Ready((Input::Tts(*turn, *clause, event), over));
+        }
+        Some(Err(error)) => error,
+        None => cut(tts.capabilities().name),
+    };
+    complain(metrics::Engine::Tts, &error);
+    Poll::Ready((Input::TtsFailed(*turn, *clause, error.failed()), true))
+}
+
+fn complain(engine: metrics::Engine, error: &ProviderError) {
+    metrics::provider_failed(engine, error.kind);
+    tracing::warn!(engine = engine.name(), provider = error.provider, kind = ?error.kind, "an engine failed");
+}
+
+/// A stream that ended without its last event.
+fn cut(provider: &'static str) -> ProviderError {
+    ProviderError::upstream(provider, Kind::Cut, "the stream ended early")
+}
+
+fn ended(outcome: Outcome) -> Outcome {
+    metrics::tool(metrics::ToolEnd::Done);
+    outcome
+}
+
+fn panicked() -> Outcome {
+    metrics::tool(metrics::ToolEnd::Panicked);
+    tracing::error!("a tool panicked");
+    failed("internal error: do not try again, offer that the shop calls back")
+}
+
+fn late() -> Outcome {
+    metrics::tool(metrics::ToolEnd::Late);
+    tracing::warn!("a tool is late");
+    failed("no answer in time; it may still be done: do not try again, offer that the shop calls back")
+}
+
+fn failed(why: &str) -> Outcome {
+    Outcome { content: serde_json::json!({ "error": why }).to_string(), then: Then::GoOn }
+}

@@ -1,0 +1,107 @@
+//! The store that forgets: a ledger for each tenant, behind a lock. For tests, demos and embedders.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+
+use super::{Answer, CallRecord, Store};
+use crate::booking::{
+    Appointment, Cancel, Kept, Key, Ledger, Message, Move, Note, Order, OutboxEntry, Query, Refusal, Taken, TenantId,
+};
+
+/// Calls kept for each tenant; the oldest is forgotten.
+const CALLS_MAX: usize = 1_000;
+
+/// Books that live as long as the process.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    /// A shelf for each tenant. The lock is held for one operation, never across an await.
+    tenants: Mutex<BTreeMap<TenantId, Shelf>>,
+}
+
+/// What is kept for one tenant.
+#[derive(Debug, Default)]
+struct Shelf {
+    /// Its books.
+    ledger: Ledger,
+    /// Its calls, by when they began.
+    calls: Vec<CallRecord>,
+}
+
+impl MemoryStore {
+    /// Empty books.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn on<'a, T: Send + 'a>(&'a self, tenant: &TenantId, then: impl FnOnce(&mut Shelf) -> T) -> Answer<'a, T> {
+        let mut tenants: MutexGuard<'_, _> = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = then(tenants.entry(tenant.clone()).or_default());
+        futures_util::future::ready(Ok(answer)).boxed()
+    }
+}
+
+impl Store for MemoryStore {
+    fn book<'a>(&'a self, tenant: &'a TenantId, order: &'a Order) -> Answer<'a, Result<Kept, Refusal>> {
+        self.on(tenant, |shelf| shelf.ledger.book(order))
+    }
+
+    fn move_to<'a>(&'a self, tenant: &'a TenantId, wish: &'a Move) -> Answer<'a, Result<Kept, Refusal>> {
+        self.on(tenant, |shelf| shelf.ledger.move_to(wish))
+    }
+
+    fn cancel<'a>(&'a self, tenant: &'a TenantId, wish: &'a Cancel) -> Answer<'a, Result<Kept, Refusal>> {
+        self.on(tenant, |shelf| shelf.ledger.cancel(wish))
+    }
+
+    fn settled<'a>(&'a self, tenant: &'a TenantId, key: &'a Key) -> Answer<'a, Option<Appointment>> {
+        self.on(tenant, |shelf| shelf.ledger.settled(key).cloned())
+    }
+
+    fn find<'a>(&'a self, tenant: &'a TenantId, query: &'a Query) -> Answer<'a, Vec<Appointment>> {
+        self.on(tenant, |shelf| shelf.ledger.find(query))
+    }
+
+    fn taken<'a>(&'a self, tenant: &'a TenantId, from: Timestamp, until: Timestamp) -> Answer<'a, Vec<Taken>> {
+        self.on(tenant, |shelf| shelf.ledger.taken(from, until))
+    }
+
+    fn take_message<'a>(&'a self, tenant: &'a TenantId, note: &'a Note) -> Answer<'a, bool> {
+        self.on(tenant, |shelf| shelf.ledger.take_message(note))
+    }
+
+    fn messages<'a>(&'a self, tenant: &'a TenantId, limit: usize) -> Answer<'a, Vec<Message>> {
+        self.on(tenant, |shelf| shelf.ledger.messages(limit))
+    }
+
+    fn outbox<'a>(&'a self, tenant: &'a TenantId, limit: usize) -> Answer<'a, Vec<OutboxEntry>> {
+        self.on(tenant, |shelf| shelf.ledger.outbox(limit))
+    }
+
+    fn sent<'a>(&'a self, tenant: &'a TenantId, number: i64, at: Timestamp) -> Answer<'a, bool> {
+        self.on(tenant, |shelf| shelf.ledger.sent(number, at))
+    }
+
+    fn keep_call<'a>(&'a self, tenant: &'a TenantId, call: &'a CallRecord) -> Answer<'a, ()> {
+        self.on(tenant, |shelf| {
+            shelf.calls.retain(|kept| kept.id != call.id);
+            shelf.calls.push(call.clone());
+            shelf.calls.sort_by(|one, other| (one.started, &one.id).cmp(&(other.started, &other.id)));
+            if shelf.calls.len() > CALLS_MAX {
+                shelf.calls.remove(0);
+            }
+        })
+    }
+
+    fn calls<'a>(&'a self, tenant: &'a TenantId, limit: usize) -> Answer<'a, Vec<CallRecord>> {
+        self.on(tenant, |shelf| shelf.calls.iter().rev().take(limit).cloned().collect())
+    }
+
+    fn ping(&self) -> Answer<'_, ()> {
+        futures_util::future::ready(Ok(())).boxed()
+    }
+}

@@ -1,0 +1,177 @@
+//! The store of a shop: one SQLite file, which may hold several tenants.
+//!
+//! Write-ahead log with full synchronisation: when a write answers, it is on the disk. One connection writes, in
+//! immediate transactions, so that writers queue in here and not at the file's lock; a few others read. A dropped future
+//! rolls its transaction back.
+
+mod books;
+mod fault;
+mod rows;
+
+use std::{path::Path, time::Duration};
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use sqlx::{
+    ConnectOptions, SqlitePool,
+    migrate::Migrator,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use self::fault::File;
+use super::{Answer, CallRecord, Store, StoreError};
+use crate::booking::{
+    Appointment, Cancel, Kept, Key, Message, Move, Note, Order, OutboxEntry, Query, Refusal, Taken, TenantId,
+};
+
+/// How long a statement waits for another process to let go of the file; then it is `Locked`.
+const BUSY_WAIT: Duration = Duration::from_secs(3);
+/// How long a task waits for its turn to write or read; then it is `Locked`.
+const QUEUE_WAIT: Duration = Duration::from_secs(10);
+/// Connections that read.
+const READERS: u32 = 3;
+
+/// The tables, in the order in which they came to be.
+static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");
+
+/// Books in a SQLite file.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    /// The one connection that writes.
+    writer: SqlitePool,
+    /// The connections that read; they see what is committed.
+    readers: SqlitePool,
+    /// The file's name, for errors.
+    file: File,
+}
+
+impl SqliteStore {
+    /// Opens the file, creating it where it is missing (its folder must exist), checks it, and brings its tables up to
+    /// date.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let file = File::new(path);
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_WAIT)
+            .foreign_keys(true)
+            .disable_statement_logging();
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(QUEUE_WAIT)
+            .connect_with(options.clone())
+            .await
+            .map_err(|error| file.opening(&error))?;
+        let check: String = sqlx::query_scalar("pragma quick_check(1)")
+            .fetch_one(&writer)
+            .await
+            .map_err(|error| file.opening(&error))?;
+        if check != "ok" {
+            return Err(StoreError::Damaged { file: file.name(), why: check });
+        }
+        // In one immediate transaction: another process that opens the file now waits, and then finds the tables.
+        let mut migrating = writer.begin_with("begin immediate").await.map_err(|error| file.opening(&error))?;
+        // `run` asks of its connection what the compiler cannot prove of a borrowed one; this is what it calls.
+        MIGRATIONS.run_direct(None, &mut *migrating, false).await.map_err(|error| file.migrating(&error))?;
+        migrating.commit().await.map_err(|error| file.opening(&error))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .min_connections(0)
+            .acquire_timeout(QUEUE_WAIT)
+            .connect_lazy_with(options.create_if_missing(false));
+        Ok(Self { writer, readers, file })
+    }
+
+    /// Closes the file after what is being written; afterwards every question fails.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+impl Store for SqliteStore {
+    fn book<'a>(&'a self, tenant: &'a TenantId, order: &'a Order) -> Answer<'a, Result<Kept, Refusal>> {
+        books::book(&self.writer, &self.file, tenant, order).boxed()
+    }
+
+    fn move_to<'a>(&'a self, tenant: &'a TenantId, wish: &'a Move) -> Answer<'a, Result<Kept, Refusal>> {
+        books::move_to(&self.writer, &self.file, tenant, wish).boxed()
+    }
+
+    fn cancel<'a>(&'a self, tenant: &'a TenantId, wish: &'a Cancel) -> Answer<'a, Result<Kept, Refusal>> {
+        books::cancel(&self.writer, &self.file, tenant, wish).boxed()
+    }
+
+    fn settled<'a>(&'a self, tenant: &'a TenantId, key: &'a Key) -> Answer<'a, Option<Appointment>> {
+        async move {
+            let mut reader = self.readers.acquire().await.map_err(|error| self.file.using(&error))?;
+            books::settled(&mut reader, &self.file, tenant, key).await
+        }
+        .boxed()
+    }
+
+    fn find<'a>(&'a self, tenant: &'a TenantId, query: &'a Query) -> Answer<'a, Vec<Appointment>> {
+        rows::find(&self.readers, &self.file, tenant, query).boxed()
+    }
+
+    fn taken<'a>(&'a self, tenant: &'a TenantId, from: Timestamp, until: Timestamp) -> Answer<'a, Vec<Taken>> {
+        rows::taken(&self.readers, &self.file, tenant, from, until).boxed()
+    }
+
+    fn take_message<'a>(&'a self, tenant: &'a TenantId, note: &'a Note) -> Answer<'a, bool> {
+        rows::take_message(&self.writer, &self.file, tenant, note).boxed()
+    }
+
+    fn messages<'a>(&'a self, tenant: &'a TenantId, limit: usize) -> Answer<'a, Vec<Message>> {
+        rows::messages(&self.readers, &self.file, tenant, limit).boxed()
+    }
+
+    fn outbox<'a>(&'a self, tenant: &'a TenantId, limit: usize) -> Answer<'a, Vec<OutboxEntry>> {
+        rows::outbox(&self.readers, &self.file, tenant, limit).boxed()
+    }
+
+    fn sent<'a>(&'a self, tenant: &'a TenantId, number: i64, at: Timestamp) -> Answer<'a, bool> {
+        rows::sent(&self.writer, &self.file, tenant, number, at).boxed()
+    }
+
+    fn keep_call<'a>(&'a self, tenant: &'a TenantId, call: &'a CallRecord) -> Answer<'a, ()> {
+        rows::keep_call(&self.writer, &self.file, tenant, call).boxed()
+    }
+
+    fn calls<'a>(&'a self, tenant: &'a TenantId, limit: usize) -> Answer<'a, Vec<CallRecord>> {
+        rows::calls(&self.readers, &self.file, tenant, limit).boxed()
+    }
+
+    fn ping(&self) -> Answer<'_, ()> {
+        async move {
+            // An immediate transaction takes the write lock: a full disk or a lock held elsewhere shows here.
+            let writing = self.writer.begin_with("begin immediate").await.map_err(|error| self.file.using(&error))?;
+            writing.rollback().await.map_err(|error| self.file.using(&error))
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_commit_is_on_the_disk_when_it_answers() {
+        let path = std::env::temp_dir().join(format!("pronto-pragmas-{}.db", std::process::id()));
+        let store = SqliteStore::open(&path).await.expect("a new file");
+        for pool in [&store.writer, &store.readers] {
+            let journal: String = sqlx::query_scalar("pragma journal_mode").fetch_one(pool).await.expect("a pragma");
+            let synchronous: i64 = sqlx::query_scalar("pragma synchronous").fetch_one(pool).await.expect("a pragma");
+            let foreign_keys: bool = sqlx::query_scalar("pragma foreign_keys").fetch_one(pool).await.expect("a pragma");
+            assert_eq!((journal.as_str(), synchronous, foreign_keys), ("wal", 2, true));
+        }
+        store.close().await;
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
+    }
+}

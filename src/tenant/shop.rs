@@ -1,0 +1,208 @@
+//! A tenant: everything one shop needs while it answers the telephone.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use secrecy::SecretString;
+use tokio::sync::Notify;
+
+use super::{Admission, Permit, TenantId, Tokens, Tools};
+use crate::{
+    booking::spoken,
+    call,
+    language::Language,
+    providers::{Llm, Stt, Tts},
+    transport::twilio_signature::Verifier,
+};
+
+/// Whether a text answers a question completely, as the trade reads it: what a [`Setup`](call::Setup) is told.
+pub fn complete(question: call::Question, text: &str, language: Language) -> bool {
+    let asked = match question {
+        call::Question::Open => return false,
+        call::Question::Plate => spoken::Asked::Plate,
+        call::Question::Phone => spoken::Asked::Phone,
+        call::Question::Name => spoken::Asked::Name,
+    };
+    spoken::complete(asked, text, language)
+}
+
+/// The engines of one tenant.
+#[derive(Clone)]
+pub struct Engines {
+    /// Hears.
+    pub stt: Arc<dyn Stt>,
+    /// Thinks.
+    pub llm: Arc<dyn Llm>,
+    /// Speaks.
+    pub tts: Arc<dyn Tts>,
+}
+
+impl fmt::Debug for Engines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engines")
+            .field("stt", &self.stt.capabilities().name)
+            .field("llm", &self.llm.name())
+            .field("tts", &self.tts.capabilities().name)
+            .finish()
+    }
+}
+
+/// How a tenant wants to be run: its settings, read and checked.
+#[derive(Debug)]
+pub struct Profile {
+    /// The name in addresses, file names and logs.
+    pub id: TenantId,
+    /// The shop's own name, as callers hear it.
+    pub name: String,
+    /// What opens the door.
+    pub tokens: Tokens,
+    /// How calls behave.
+    pub call: Arc<call::Settings>,
+    /// What is said first, complete. Empty: the caller speaks first.
+    pub greeting: Arc<str>,
+    /// The system prompt, complete.
+    pub instructions: Arc<str>,
+    /// The shop's zone.
+    pub zone: jiff::tz::TimeZone,
+    /// The most calls at once.
+    pub calls_max: usize,
+    /// The account that calls through Twilio.
+    pub twilio: Option<Twilio>,
+}
+
+impl Profile {
+    /// A profile with a token and the defaults of the Italian language.
+    pub fn new(id: TenantId, name: &str, token: &SecretString) -> Self {
+        let call = call::Settings::default();
+        let phrases = call.language.phrases();
+        let disclosure = phrases.text("call.disclosure");
+        let greeting = phrases.fill("call.greeting", &[("shop", name), ("disclosure", disclosure)]);
+        Self {
+            id,
+            name: name.into(),
+            tokens: Tokens::new([token]),
+            greeting: greeting.into(),
+            instructions: phrases.fill("tenant.instructions", &[("shop", name), ("details", "")]).into(),
+            call: Arc::new(call),
+            zone: jiff::tz::TimeZone::get("Europe/Rome").unwrap_or(jiff::tz::TimeZone::UTC),
+            calls_max: 20,
+            twilio: None,
+        }
+    }
+}
+
+/// A Twilio account that calls us.
+#[derive(Debug)]
+pub struct Twilio {
+    /// Tells whether a request is Twilio's.
+    pub verifier: Verifier,
+    /// How Twilio reaches us, `https://host` without a slash at the end: signatures cover the address.
+    pub public_url: String,
+}
+
+/// One shop while it runs. See the [module](super).
+pub struct Tenant {
+    /// Its settings.
+    profile: Profile,
+    /// Its engines.
+    engines: Engines,
+    /// What runs its tools.
+    tools: Arc<dyn Tools>,
+    /// Its calls; shared with its former and later selves.
+    admission: Arc<Admission>,
+    /// Its writes under way; shared likewise.
+    writes: Arc<Writes>,
+}
+
+/// Counts the writes under way, so that a shutdown waits for them.
+#[derive(Debug, Default)]
+pub(crate) struct Writes {
+    /// How many.
+    running: AtomicUsize,
+    /// Told when one ends.
+    ended: Notify,
+}
+
+/// One write under way.
+#[derive(Debug)]
+pub(crate) struct Write(Arc<Writes>);
+
+impl Tenant {
+    /// A tenant that nobody has called yet.
+    pub fn new(profile: Profile, engines: Engines, tools: Arc<dyn Tools>) -> Self {
+        Self { profile, engines, tools, admission: Admission::new(), writes: Arc::default() }
+    }
+
+    /// The same shop with other settings: its calls and writes under way still count.
+    #[must_use]
+    pub fn succeeding(mut self, former: &Self) -> Self {
+        self.admission = Arc::clone(&former.admission);
+        self.writes = Arc::clone(&former.writes);
+        self
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &TenantId {
+        &self.profile.id
+    }
+
+    /// Its settings.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Its engines.
+    pub fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
+    /// What runs its tools.
+    pub fn tools(&self) -> &Arc<dyn Tools> {
+        &self.tools
+    }
+
+    /// The right to one call, or `None` when all lines are taken.
+    pub fn admit(&self) -> Option<Permit> {
+        self.admission.admit(self.profile.calls_max)
+    }
+
+    /// Calls under way.
+    pub fn calls(&self) -> usize {
+        self.admission.active()
+    }
+
+    /// Begins a write.
+    pub(crate) fn write(&self) -> Write {
+        self.writes.running.fetch_add(1, Ordering::AcqRel);
+        Write(Arc::clone(&self.writes))
+    }
+
+    /// Waits until no write is under way.
+    pub async fn written(&self) {
+        loop {
+            let ended = self.writes.ended.notified();
+            if self.writes.running.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenant").field("id", self.id()).field("engines", &self.engines).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
+        self.0.ended.notify_waiters();
+    }
+}
