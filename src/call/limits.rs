@@ -64,4 +64,3 @@ pub const FRAMES_BURST: usize = 16;
 
 /// Words of the caller that come this long after the utterance was taken as complete may still belong to it.
 pub const STALE_TEXT: Duration = Duration::from_secs(3);
-

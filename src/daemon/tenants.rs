@@ -48,8 +48,9 @@ pub(super) type Mistakes = (PathBuf, Vec<Problem>);
 
 /// The tenants' files of a folder, in order.
 pub(super) fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let read = std::fs::read_dir(folder)
-        .with_context(|| format!("the tenants' folder {} cannot be read: make it, or name another", folder.display()))?;
+    let read = std::fs::read_dir(folder).with_context(|| {
+        format!("the tenants' folder {} cannot be read: make it, or name another", folder.display())
+    })?;
     let mut files: Vec<_> = read
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|kind| kind == "toml"))
@@ -119,7 +120,11 @@ impl Folder {
         let id = settings.profile.id.clone();
         let elsewhere = |(other, known): (&PathBuf, &Known)| other != path && known.tenant.as_ref() == Some(&id);
         if self.known.iter().any(elsewhere) {
-            return Err(vec![Problem::new("id", format!("{id} is another file's as well"), "give each tenant its own")]);
+            return Err(vec![Problem::new(
+                "id",
+                format!("{id} is another file's as well"),
+                "give each tenant its own",
+            )]);
         }
         let books = match self.books.get(&id) {
             Some(books) => Arc::clone(books),

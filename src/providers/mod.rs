@@ -28,8 +28,6 @@ mod flow;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 #[cfg(feature = "tokio")]
-mod rate;
-#[cfg(feature = "tokio")]
 pub mod settings;
 #[cfg(any(feature = "openai", feature = "deepgram"))]
 mod tls;
@@ -120,6 +118,12 @@ pub trait Tts: Send + Sync {
 
     /// Speaks one clause. Ends after [`TtsEvent::Done`].
     fn speak(&self, say: Say) -> BoxStream<'static, Result<TtsEvent, ProviderError>>;
+
+    /// Makes these sentences ready to be spoken at once, where the voice can keep sound. Answers how many it could not
+    /// get.
+    fn prepare(&self, _sentences: Vec<Say>) -> BoxFuture<'static, usize> {
+        Box::pin(async { 0 })
+    }
 
     /// Opens what takes time to open, so that the first request finds it open. Worth calling when a call begins;
     /// failures show when the engine is used.
