@@ -184,7 +184,7 @@ pub fn build(settings: &ProvidersSettings) -> Result<Engines, SettingError> {
     let stt = settings.stt.iter().map(|choice| shared.stt(choice)).collect::<Result<Vec<_>, _>>()?;
     let mut llm = settings.llm.iter().map(|choice| shared.llm(choice)).collect::<Result<Vec<_>, _>>()?;
     // Whatever is down, somebody takes the name and the number.
-    if !matches!(settings.llm.last(), Some(LlmChoice::Receptionist(_))) {
+    if matches!(settings.llm.last(), Some(LlmChoice::Openai(_))) {
         llm.push(Arc::new(Receptionist::new()));
     }
     let tts = settings.tts.iter().map(|choice| shared.tts(choice)).collect::<Result<Vec<_>, _>>()?;
