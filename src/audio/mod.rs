@@ -19,6 +19,7 @@ mod resample;
 mod ear;
 mod jitter;
 mod level;
+mod step;
 mod vad;
 mod voicing;
 
@@ -39,4 +40,4 @@ pub use level::{SILENCE_DB, level_db, peak_db};
 pub use pace::{BURST_MAX, Pace};
 pub use playout::{PLAYOUT_MAX, Playout, REWIND_MAX};
 pub use resample::Resampler;
-pub use vad::{Detector, Vad, VadSettings, Voice};
+pub use vad::{Detector, VadSettings};
