@@ -247,7 +247,7 @@ mod tests {
         sound.extend([0; 5_000]);
         let format = Format { codec: Codec::Pcm, rate: Rate::VOICE };
         let bytes: Vec<u8> = signal::packets(&sound, Rate::VOICE, format).expect("built").concat();
-        let whole = heard(&mut Ear::new(format, &energy()).expect("built"), &[bytes.clone()]);
+        let whole = heard(&mut Ear::new(format, &energy()).expect("built"), std::slice::from_ref(&bytes));
         for size in [1, 3, 333, 4_001] {
             let pieces: Vec<Vec<u8>> = bytes.chunks(size).map(<[u8]>::to_vec).collect();
             assert_eq!(heard(&mut Ear::new(format, &energy()).expect("built"), &pieces), whole, "pieces of {size}");
