@@ -1,1 +1,6 @@
-//! load
+//! The load-test harness and the lab. Beside the house: it sees every floor and no floor sees it.
+//!
+//! The [`lab`] emulates the providers' APIs over real HTTP and WebSocket, so that the real clients are exercised with
+//! no key and no internet.
+
+pub mod lab;
