@@ -24,8 +24,8 @@ mod fallback;
 mod flow;
 #[cfg(feature = "tokio")]
 mod rate;
-#[cfg(any(feature = "openai", feature = "deepgram"))]
-mod tls;
+#[cfg(any(feature = "openai", feature = "deepgram", feature = "load"))]
+pub(crate) mod tls;
 #[cfg(feature = "tokio")]
 mod wav;
 #[cfg(feature = "tokio")]
@@ -36,6 +36,8 @@ pub mod command;
 #[cfg(feature = "openai")]
 pub mod openai;
 
+#[cfg(feature = "load")]
+pub(crate) use address::escape;
 pub use address::{Address, AddressError};
 #[cfg(feature = "tokio")]
 pub use breaker::Breaker;
