@@ -24,6 +24,8 @@ mod fallback;
 mod flow;
 #[cfg(feature = "tokio")]
 mod rate;
+#[cfg(feature = "tokio")]
+pub mod settings;
 #[cfg(any(feature = "openai", feature = "deepgram", feature = "load"))]
 pub(crate) mod tls;
 #[cfg(feature = "tokio")]
@@ -33,6 +35,8 @@ mod whole;
 
 #[cfg(feature = "command")]
 pub mod command;
+#[cfg(feature = "deepgram")]
+pub mod deepgram;
 #[cfg(feature = "openai")]
 pub mod openai;
 

@@ -11,7 +11,7 @@ mod desk;
 mod directory;
 mod id;
 #[cfg(feature = "gateway")]
-mod problem;
+pub(crate) mod problem;
 #[cfg(feature = "gateway")]
 mod settings;
 #[cfg(feature = "gateway")]

@@ -261,10 +261,7 @@ impl Inner {
 
 /// Bytes become samples, and the silence at the end is cut short.
 struct Sound {
-    /// Reads a header, where there is one.
-    decoder: Option<wav::Decoder>,
-    /// Without a header: the byte that waits for its other half.
-    odd: Option<u8>,
+    decoder: wav::Decoder,
     /// Silence that is only given out when sound follows.
     silence: Vec<i16>,
     /// How much of the silence at the end is given out.
@@ -276,8 +273,10 @@ struct Sound {
 impl Sound {
     fn new(settings: &CommandTtsSettings) -> Self {
         Self {
-            decoder: (settings.output == Output::Wav).then(|| wav::Decoder::new(settings.rate)),
-            odd: None,
+            decoder: match settings.output {
+                Output::Wav => wav::Decoder::new(settings.rate),
+                Output::Raw => wav::Decoder::raw(settings.rate),
+            },
             silence: Vec::new(),
             tail: settings.rate.samples(Duration::from_millis(settings.tail_ms)),
             samples: 0,
@@ -286,16 +285,7 @@ impl Sound {
 
     /// Takes the next bytes; none at the end.
     fn take(&mut self, bytes: &[u8]) -> Result<Vec<i16>, wav::NotPcm> {
-        let samples = match &mut self.decoder {
-            Some(decoder) if bytes.is_empty() => decoder.end(),
-            Some(decoder) => decoder.take(bytes)?,
-            None => {
-                let bytes: Vec<u8> = self.odd.take().into_iter().chain(bytes.iter().copied()).collect();
-                let (pairs, odd) = bytes.as_chunks::<2>();
-                self.odd = odd.first().copied();
-                pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect()
-            }
-        };
+        let samples = if bytes.is_empty() { self.decoder.end() } else { self.decoder.take(bytes)? };
         self.samples += samples.len();
         let sound_ends = samples.iter().rposition(|sample| sample.unsigned_abs() > SILENCE).map_or(0, |at| at + 1);
         let mut out = Vec::new();
