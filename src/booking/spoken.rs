@@ -30,7 +30,7 @@ mod phones;
 mod plates;
 mod said;
 mod times;
-mod words;
+pub(crate) mod words;
 
 pub use said::{say_date, say_phone, say_plate, say_time};
 use words::words;

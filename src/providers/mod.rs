@@ -15,6 +15,7 @@ use crate::{
 mod address;
 mod error;
 mod key;
+pub mod receptionist;
 
 #[cfg(feature = "tokio")]
 mod breaker;

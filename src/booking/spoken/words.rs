@@ -9,7 +9,7 @@ const WORDS_MAX: usize = 300;
 
 /// One word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Word {
+pub(crate) struct Word {
     /// Lower case without accents. Digits keep what stands between them (`9:30`, `14/4`), and a plus before them.
     pub text: String,
     /// As it was written.
@@ -30,7 +30,7 @@ impl Word {
 }
 
 /// The words of a text.
-pub(super) fn words(text: &str, language: Language) -> Vec<Word> {
+pub(crate) fn words(text: &str, language: Language) -> Vec<Word> {
     let chars: Vec<char> = text.chars().take(WORDS_MAX * 40).collect();
     let mut words: Vec<Word> = Vec::new();
     let (mut raw, mut pause) = (String::new(), false);
@@ -78,7 +78,7 @@ fn is_initial_at(chars: &[char], at: usize) -> bool {
 }
 
 /// Lower case without the accents of Italian.
-pub(super) fn fold(text: &str) -> String {
+pub(crate) fn fold(text: &str) -> String {
     text.chars()
         .flat_map(char::to_lowercase)
         .map(|c| match c {
@@ -93,22 +93,22 @@ pub(super) fn fold(text: &str) -> String {
 }
 
 /// Whether the word is in a list of the language.
-pub(super) fn listed(word: &str, language: Language, key: &'static str) -> bool {
+pub(crate) fn listed(word: &str, language: Language, key: &'static str) -> bool {
     language.phrases().list(key).any(|item| item == word)
 }
 
 /// The place of the word in a list of the language whose items may have accents.
-pub(super) fn place(word: &str, language: Language, key: &'static str) -> Option<usize> {
+pub(crate) fn place(word: &str, language: Language, key: &'static str) -> Option<usize> {
     language.phrases().list(key).position(|item| fold(item) == word)
 }
 
 /// How many words the longest phrase of a list takes at the start of these words; 0 when none does.
-pub(super) fn phrase(words: &[Word], language: Language, key: &'static str) -> usize {
+pub(crate) fn phrase(words: &[Word], language: Language, key: &'static str) -> usize {
     language.phrases().list(key).map(|item| starts_with(words, item)).max().unwrap_or(0)
 }
 
 /// How many words the phrase takes at the start of these words; 0 when it does not stand there.
-pub(super) fn starts_with(words: &[Word], phrase: &str) -> usize {
+pub(crate) fn starts_with(words: &[Word], phrase: &str) -> usize {
     let mut count = 0;
     for part in phrase.split(' ') {
         match words.get(count) {
@@ -121,7 +121,7 @@ pub(super) fn starts_with(words: &[Word], phrase: &str) -> usize {
 
 /// The pieces between words of correction, the last one first: what comes after a correction replaces what came
 /// before.
-pub(super) fn corrected(words: &[Word], language: Language) -> impl Iterator<Item = &[Word]> {
+pub(crate) fn corrected(words: &[Word], language: Language) -> impl Iterator<Item = &[Word]> {
     let mut pieces = Vec::new();
     let (mut start, mut at) = (0, 0);
     while at < words.len() {
@@ -138,13 +138,13 @@ pub(super) fn corrected(words: &[Word], language: Language) -> impl Iterator<Ite
 
 /// Something that was mentioned, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mention<T> {
+pub(crate) struct Mention<T> {
     pub value: T,
     pub at: Range<usize>,
 }
 
 /// The mentions that were meant: not denied, and of a choice ("lunedì o martedì") the first.
-pub(super) fn meant<T>(words: &[Word], mentions: Vec<Mention<T>>, language: Language) -> Vec<Mention<T>> {
+pub(crate) fn meant<T>(words: &[Word], mentions: Vec<Mention<T>>, language: Language) -> Vec<Mention<T>> {
     let denied: Vec<bool> = denied(words, &mentions, language);
     let mut before: Option<usize> = None;
     let mut kept = Vec::new();
@@ -189,7 +189,7 @@ fn denied<T>(words: &[Word], mentions: &[Mention<T>], language: Language) -> Vec
 }
 
 /// A word after which more is sure to come; among letters only a correction is one.
-pub(super) fn is_unfinished(word: &Word, letters: bool, language: Language) -> bool {
+pub(crate) fn is_unfinished(word: &Word, letters: bool, language: Language) -> bool {
     (!letters && listed(&word.text, language, "spoken.unfinished"))
         || listed(&word.text, language, "spoken.corrections")
 }

@@ -1,0 +1,128 @@
+//! The work the shop does, as the tools' schema tells it: ids, and the names callers use.
+
+use serde_json::Value;
+
+use crate::{
+    booking::spoken::words::{Word, corrected, fold, words},
+    call::ToolSpec,
+    language::Language,
+};
+
+/// Names of services read from a schema; a longer list is cut.
+const SERVICES_MAX: usize = 100;
+
+/// One kind of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Service {
+    /// What the tools call it.
+    pub id: String,
+    /// What callers call it; the first is read back to them.
+    pub names: Vec<String>,
+}
+
+/// Everything the shop does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Services(Vec<Service>);
+
+impl Services {
+    /// Reads `enum` and `x-names` of the `service` property; without them, the common names of the language.
+    pub fn from_tools(tools: &[ToolSpec], language: Language) -> Self {
+        let property = ["book_appointment", "find_slots"].iter().find_map(|name| {
+            let tool = tools.iter().find(|tool| tool.name == *name)?;
+            let property = tool.parameters.get("properties")?.get("service")?;
+            property.get("enum").is_some().then_some(property)
+        });
+        let Some(property) = property else {
+            let common = language.phrases().list("receptionist.services");
+            return Self(common.map(|name| Service { id: name.into(), names: vec![name.into()] }).collect());
+        };
+        let ids = property.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let names = |id: &str| -> Vec<String> {
+            let given = property.get("x-names").and_then(|names| names.get(id)).and_then(Value::as_array);
+            let given = given.into_iter().flatten().filter_map(Value::as_str).map(str::to_string);
+            let spoken_id = id.replace(['_', '-'], " ");
+            let mut names: Vec<String> = given.collect();
+            if !names.contains(&spoken_id) {
+                names.push(spoken_id);
+            }
+            names
+        };
+        Self(ids.take(SERVICES_MAX).map(|id| Service { id: id.into(), names: names(id) }).collect())
+    }
+
+    /// What a service is called in front of the caller.
+    pub fn name(&self, id: &str) -> String {
+        let known = self.0.iter().find(|service| service.id == id).and_then(|service| service.names.first());
+        known.cloned().unwrap_or_else(|| id.replace(['_', '-'], " "))
+    }
+
+    /// A few names, to help a caller who does not know what to say.
+    pub fn examples(&self) -> Vec<String> {
+        self.0.iter().take(3).filter_map(|service| service.names.first().cloned()).collect()
+    }
+
+    /// The service the caller speaks of, after the last correction.
+    pub fn said(&self, text: &[Word], language: Language) -> Option<&str> {
+        corrected(text, language).find_map(|piece| {
+            let best = self.0.iter().flat_map(|service| {
+                service.names.iter().filter_map(move |name| score(piece, name, language).map(|score| (score, service)))
+            });
+            // Of two equally good ones the first of the list.
+            best.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, service)| service.id.as_str())
+        })
+    }
+}
+
+/// How well a name is heard in the words: letters of it that were said, a little more when said in one go. A name of
+/// several words may be said apart ("cambio gomme": "cambiare le gomme"): each long word by its first five letters.
+fn score(text: &[Word], name: &str, language: Language) -> Option<usize> {
+    let name = words(name, language);
+    let letters: usize = name.iter().map(|word| word.text.len()).sum();
+    if name.is_empty() {
+        return None;
+    }
+    if text.windows(name.len()).any(|window| window.iter().zip(&name).all(|(said, word)| said.text == word.text)) {
+        return Some(letters * 2 + 1);
+    }
+    let long: Vec<&Word> = name.iter().filter(|word| word.text.len() >= 4).collect();
+    let stem = |word: &str| fold(&word.chars().take(5).collect::<String>());
+    let said = |word: &Word| text.iter().any(|said| said.text.len() >= 4 && stem(&said.text) == stem(&word.text));
+    (!long.is_empty() && long.iter().all(|word| said(word))).then_some(letters * 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::ToolKind;
+
+    fn services() -> Services {
+        let parameters = serde_json::json!({"properties": {"service": {
+            "enum": ["tagliando", "gomme", "olio"],
+            "x-names": {"gomme": ["cambio gomme", "pneumatici"], "olio": ["cambio olio"]},
+        }}});
+        let tool =
+            ToolSpec { name: "book_appointment".into(), description: String::new(), parameters, kind: ToolKind::Write };
+        Services::from_tools(&[tool], Language::Italian)
+    }
+
+    #[test]
+    fn services_are_heard_by_their_names() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(services().said(&words(text, Language::Italian), Language::Italian), expected, "{text}");
+        };
+        check("vorrei fare il tagliando", Some("tagliando"));
+        check("devo cambiare le gomme", Some("gomme"));
+        check("gli pneumatici invernali", Some("gomme"));
+        check("il cambio dell'olio", Some("olio"));
+        check("il tagliando, anzi no, il cambio gomme", Some("gomme"));
+        check("un cambio", None);
+        check("buongiorno", None);
+        assert_eq!(services().name("gomme"), "cambio gomme");
+    }
+
+    #[test]
+    fn without_a_schema_the_common_names_are_known() {
+        let services = Services::from_tools(&[], Language::Italian);
+        assert_eq!(services.said(&words("una revisione", Language::Italian), Language::Italian), Some("revisione"));
+    }
+}

@@ -1,0 +1,6 @@
+//! The built-in receptionist on the phone.
+
+mod desk;
+
+mod takes_over;
+mod whole;
