@@ -7,11 +7,16 @@ use pronto::daemon::{check::Check, health::Health, serve::Serve};
 
 /// Answers the telephone of a small business: hears, understands, speaks, and books the appointment
 #[derive(Debug, Parser)]
-#[command(name = "pronto", version, propagate_version = true, after_help = "\
+#[command(
+    name = "pronto",
+    version,
+    propagate_version = true,
+    after_help = "\
 Examples:
   pronto check                 say everything that is wrong in the settings
   pronto serve                 take calls
-  pronto health --ready        ask a running one whether it takes calls")]
+  pronto health --ready        ask a running one whether it takes calls"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

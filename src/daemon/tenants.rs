@@ -15,7 +15,7 @@ use anyhow::Context;
 use crate::{
     booking,
     gateway::metrics::{self, Reload},
-    providers,
+    providers::settings::{Engines, build},
     store::{SqliteStore, Store},
     tenant::{Desk, Directory, Problem, Settings, Tenant, TenantId},
 };
@@ -48,8 +48,9 @@ pub(super) type Mistakes = (PathBuf, Vec<Problem>);
 
 /// The tenants' files of a folder, in order.
 pub(super) fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let read = std::fs::read_dir(folder)
-        .with_context(|| format!("the tenants' folder {} cannot be read: make it, or name another", folder.display()))?;
+    let read = std::fs::read_dir(folder).with_context(|| {
+        format!("the tenants' folder {} cannot be read: make it, or name another", folder.display())
+    })?;
     let mut files: Vec<_> = read
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|kind| kind == "toml"))
@@ -59,11 +60,11 @@ pub(super) fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Reads one file and makes its engines; opens nothing.
-pub(super) fn read(path: &Path) -> Result<(Settings, providers::Engines), Vec<Problem>> {
+pub(super) fn read(path: &Path) -> Result<(Settings, Engines), Vec<Problem>> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| vec![Problem::new("file", error.to_string(), "make it readable")])?;
     let settings = Settings::parse(&text)?;
-    let engines = providers::build(&settings.providers).map_err(|error| {
+    let engines = build(&settings.providers).map_err(|error| {
         let fix = "see [providers] in config/tenants/officina-rossi.toml";
         vec![Problem::new("providers", error.to_string(), fix).found_in(&text)]
     })?;
@@ -119,7 +120,11 @@ impl Folder {
         let id = settings.profile.id.clone();
         let elsewhere = |(other, known): (&PathBuf, &Known)| other != path && known.tenant.as_ref() == Some(&id);
         if self.known.iter().any(elsewhere) {
-            return Err(vec![Problem::new("id", format!("{id} is another file's as well"), "give each tenant its own")]);
+            return Err(vec![Problem::new(
+                "id",
+                format!("{id} is another file's as well"),
+                "give each tenant its own",
+            )]);
         }
         let books = match self.books.get(&id) {
             Some(books) => Arc::clone(books),
@@ -133,8 +138,9 @@ impl Folder {
             Some(former) => tenant.succeeding(&former),
             None => tenant,
         };
+        let tenant = Arc::new(tenant);
+        self.directory.put(Arc::clone(&tenant));
         tracing::info!(tenant = %id, engines = ?tenant.engines(), "a tenant takes calls");
-        self.directory.put(Arc::new(tenant));
         Ok(id)
     }
 

@@ -13,11 +13,7 @@ use tokio::sync::Notify;
 
 use super::{Admission, Permit, TenantId, Tokens, Tools};
 use crate::{
-    booking::spoken,
-    call,
-    language::Language,
-    providers::{Llm, Stt, Tts},
-    transport::twilio_signature::Verifier,
+    booking::spoken, call, language::Language, providers::settings::Engines, transport::twilio_signature::Verifier,
 };
 
 /// Whether a text answers a question completely, as the trade reads it: what a [`Setup`](call::Setup) is told.
@@ -29,27 +25,6 @@ pub fn complete(question: call::Question, text: &str, language: Language) -> boo
         call::Question::Name => spoken::Asked::Name,
     };
     spoken::complete(asked, text, language)
-}
-
-/// The engines of one tenant.
-#[derive(Clone)]
-pub struct Engines {
-    /// Hears.
-    pub stt: Arc<dyn Stt>,
-    /// Thinks.
-    pub llm: Arc<dyn Llm>,
-    /// Speaks.
-    pub tts: Arc<dyn Tts>,
-}
-
-impl fmt::Debug for Engines {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engines")
-            .field("stt", &self.stt.capabilities().name)
-            .field("llm", &self.llm.name())
-            .field("tts", &self.tts.capabilities().name)
-            .finish()
-    }
 }
 
 /// How a tenant wants to be run: its settings, read and checked.
