@@ -12,7 +12,9 @@ fn keys(room: &str, prefix: &str) -> BTreeSet<String> {
         let path = entry.expect("readable").path();
         if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(path).expect("readable");
-            keys.extend(text.split('"').filter(|part| part.starts_with(prefix)).map(String::from));
+            keys.extend(
+                text.split('"').filter(|part| part.starts_with(prefix) && part.len() > prefix.len()).map(String::from),
+            );
         }
     }
     keys

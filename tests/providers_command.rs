@@ -1,5 +1,6 @@
 //! Engines that are processes: small shell scripts play the part, and the real espeak-ng where it is installed.
 #![cfg(all(feature = "command", unix))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! Deepgram's engines against scripted WebSocket servers over loopback, which end by themselves.
 #![cfg(feature = "deepgram")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::{
     sync::{
@@ -11,7 +12,6 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt, future::BoxFuture, stream, stream::BoxStream};
 use pronto::{
-    audio::Rate,
     call::{SttEvent, TtsEvent},
     language::Language,
     providers::{
@@ -562,10 +562,10 @@ async fn a_voice_that_fails_says_how() {
         match text.as_str() {
             "hang" => while peer.next().await.is_some() {},
             "stall" => {
-                peer.send(Message::binary(vec![b'x', 0].repeat(8))).await.unwrap();
+                peer.send(Message::binary([b'x', 0].repeat(8))).await.unwrap();
                 while peer.next().await.is_some() {}
             }
-            "cut" => peer.send(Message::binary(vec![b'x', 0].repeat(8))).await.unwrap(),
+            "cut" => peer.send(Message::binary([b'x', 0].repeat(8))).await.unwrap(),
             "silent" => peer.send(Message::text(FLUSHED)).await.unwrap(),
             "error" => peer.send(Message::text(r#"{"type":"Error"}"#)).await.unwrap(),
             _ => {}

@@ -1,5 +1,6 @@
 //! Engines that stand in for each other, in virtual time.
 #![cfg(feature = "tokio")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::{
     sync::{

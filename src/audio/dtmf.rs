@@ -142,7 +142,9 @@ impl Dtmf {
         if off(row, before, now) || off(column, before, now) {
             return None;
         }
-        for tone in [row, column] {
+        // Some rows have their harmonic next to the column they are pressed with, where it cannot be told apart.
+        let apart = (2.0 * frequency(row) - frequency(column)).abs() > 120.0;
+        for tone in [Some(column), apart.then_some(row)].into_iter().flatten() {
             let (real, imaginary) = tone_of(&self.staged, 2.0 * frequency(tone));
             if real * real + imaginary * imaginary > HARMONIC_MAX * now.power(tone) {
                 return None;
@@ -221,4 +223,87 @@ pub fn tone(key: Key, rate: Rate, duration: Duration) -> Vec<i16> {
     let (row, column) = (ROWS[at / 4], COLUMNS[at % 4]);
     let angle = |frequency: f32, at: usize| (TAU * frequency / rate.hz() as f32 * at as f32).sin();
     (0..rate.samples(duration)).map(|at| ((angle(row, at) + angle(column, at)) * 11_600.0) as i16).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::{
+        Codec, Format, Resampler,
+        signal::{Noise, add, gain, through},
+    };
+
+    fn all() -> Vec<Key> {
+        Key::ALL.into_iter().filter_map(Key::new).collect()
+    }
+
+    fn heard(sound: &[i16]) -> String {
+        let mut listener = Dtmf::new();
+        let mut keys = String::new();
+        for piece in sound.chunks(333) {
+            listener.hear(piece, &mut |key| keys.push(key.label()));
+        }
+        keys
+    }
+
+    /// Each key for `on` and a pause for `off`, through a wire, with noise so many decibels below.
+    fn dialled(on: u64, off: u64, format: Format, snr: f32, db: f32, shift: usize) -> String {
+        let mut sound = vec![0; 800 + shift];
+        for key in all() {
+            sound.extend(gain(&tone(key, Rate::WIDE, Duration::from_millis(on)), db));
+            sound.extend(vec![0; Rate::WIDE.samples(Duration::from_millis(off))]);
+        }
+        // The two tones together have a level of -9 dBFS.
+        let noise = Noise::new(shift as u64 + 1).white(sound.len(), -9.0 + db - snr);
+        add(&mut sound, &noise, 0);
+        let wire = through(&sound, Rate::WIDE, format).expect("built");
+        let (mut wide, mut up) = (Vec::new(), Resampler::new(format.rate, Rate::WIDE));
+        up.process(&wire, &mut wide);
+        up.flush(&mut wide);
+        heard(&wide)
+    }
+
+    const LABELS: &str = "123A456B789C*0#D";
+
+    #[test]
+    fn all_keys_are_heard_at_45_to_100_ms_down_to_10_db() {
+        for format in [Format::MULAW_PHONE, Format { codec: Codec::Alaw, ..Format::MULAW_PHONE }, Format::PCM_WIDE] {
+            for (on, off) in [(45, 45), (60, 40), (100, 100), (250, 40)] {
+                for snr in [60.0, 20.0, 10.0] {
+                    for shift in [0, 37, 80, 119] {
+                        let keys = dialled(on, off, format, snr, 0.0, shift);
+                        assert_eq!(keys, LABELS, "{on}/{off} ms, {snr} dB, {format:?}, {shift}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn soft_keys_are_heard() {
+        for db in [-10.0, -20.0, -25.0] {
+            assert_eq!(dialled(60, 60, Format::MULAW_PHONE, 25.0, db, 11), LABELS, "{db} dB");
+        }
+    }
+
+    #[test]
+    fn a_long_key_is_one_key_and_a_repeated_key_is_two() {
+        let five = Key::new('5').expect("a key");
+        let mut sound = tone(five, Rate::WIDE, Duration::from_secs(2));
+        sound.extend([0; 800]);
+        sound.extend(tone(five, Rate::WIDE, Duration::from_millis(60)));
+        assert_eq!(heard(&sound), "55");
+    }
+
+    #[test]
+    fn noise_tones_and_silence_are_no_keys() {
+        assert_eq!(heard(&[0; 160_000]), "");
+        for seed in 0..20 {
+            assert_eq!(heard(&Noise::new(seed).white(160_000, -15.0)), "", "seed {seed}");
+        }
+        // One tone alone, and the dial and ringing tones of Italy.
+        for hz in [697.0, 1_336.0, 425.0] {
+            assert_eq!(heard(&crate::audio::signal::sine(hz, Rate::WIDE, 9_000.0, 0, 32_000)), "");
+        }
+    }
 }

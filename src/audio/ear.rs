@@ -71,7 +71,12 @@ struct Chain {
     position: u64,
     /// Mean square of the sound, smoothed over about 100 ms.
     power: f32,
+    /// The last samples given, the latest at the end; zeros before the first.
+    recent: Vec<i16>,
 }
+
+/// How much of the sound is remembered: what [`EchoGuard`](super::EchoGuard) compares.
+const RECENT: usize = 2_048;
 
 impl Ear {
     /// For a wire in this format.
@@ -86,6 +91,7 @@ impl Ear {
                 vad: Vad::new(vad),
                 position: 0,
                 power: 0.0,
+                recent: vec![0; RECENT],
             },
         })
     }
@@ -137,6 +143,11 @@ impl Ear {
         db(self.chain.power)
     }
 
+    /// The last 128 ms at 16 kHz: for [`EchoGuard::likeness`](super::EchoGuard::likeness).
+    pub fn recent(&self) -> &[i16] {
+        &self.chain.recent
+    }
+
     /// Samples that were made up, at the wire's rate.
     pub fn concealed(&self) -> u64 {
         self.chain.decoder.concealed()
@@ -166,7 +177,11 @@ impl Chain {
         let wide = &samples[start..];
         self.position += wide.len() as u64;
         self.measure(wide);
+        self.remember(wide);
         self.dtmf.hear(wide, &mut |key| on(Heard::Key(key)));
+        if self.dtmf.sounding() {
+            self.vad.deny();
+        }
         self.vad.hear(wide, &mut |voice| {
             on(match voice {
                 Voice::Started { at, detected } => Heard::SpeechStarted { at, detected },
@@ -174,6 +189,12 @@ impl Chain {
             });
         });
         self.native.len()
+    }
+
+    fn remember(&mut self, wide: &[i16]) {
+        let wide = &wide[wide.len().saturating_sub(RECENT)..];
+        self.recent.copy_within(wide.len().., 0);
+        self.recent[RECENT - wide.len()..].copy_from_slice(wide);
     }
 
     fn measure(&mut self, wide: &[i16]) {

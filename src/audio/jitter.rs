@@ -122,7 +122,8 @@ impl Jitter {
             self.troubles.late += 1;
             return;
         } else if ahead > 0 && payload.len() <= WAITING_BYTES_MAX {
-            let mut bytes = self.spare.pop().unwrap_or_default();
+            // Room for the longest packet of a codec that varies, so that a buffer grows once.
+            let mut bytes = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(payload.len().max(512)));
             bytes.clear();
             bytes.extend_from_slice(payload);
             self.waiting.push(Waiting { sequence, media_time, bytes });

@@ -17,12 +17,13 @@ mod opus;
 mod resample;
 
 mod ear;
-mod echo;
 mod jitter;
 mod level;
 mod vad;
+mod voicing;
 
 pub mod dtmf;
+mod echo;
 
 mod pace;
 mod playout;
@@ -31,7 +32,7 @@ pub mod signal;
 
 pub use codec::{CodecError, Decoder, Encoder};
 pub use ear::{Ear, Heard};
-pub use echo::EchoGuard;
+pub use echo::{ECHO_LIKENESS, EchoGuard};
 pub use format::{Codec, Format, Key, Line, Rate, RateError};
 pub use jitter::{HOLE_MAX, Jitter, Piece, REORDER_MAX, Troubles};
 pub use level::{SILENCE_DB, level_db, peak_db};

@@ -238,7 +238,7 @@ impl Playout {
         let over = self.left.saturating_sub(self.left_max);
         self.samples.drain(..over);
         self.left -= over;
-        if self.samples.is_empty() {
+        if self.waiting() == 0 {
             self.give_back();
         }
     }
@@ -410,6 +410,11 @@ mod tests {
         playout.push(&vec![1; 40 * 8_000]);
         playout.cut();
         assert!(playout.memory() <= 2 * 2 * 8_000 + size_of::<Playout>());
+        playout.push(&vec![1; 40 * 8_000]);
+        while !playout.is_empty() {
+            pulled(&mut playout, 160);
+        }
+        assert!(playout.memory() <= 2 * 2 * 8_000 + size_of::<Playout>(), "{}", playout.memory());
     }
 
     #[derive(Debug, Clone)]

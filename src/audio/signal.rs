@@ -56,6 +56,20 @@ pub fn slam(seed: u64, rate: Rate, decay_ms: f64, peak_db: f32) -> Vec<i16> {
         .collect()
 }
 
+/// A dull slam: a body that rings at one frequency, with a knock at its beginning. It decays to a tenth in `decay_ms`.
+pub fn thud(seed: u64, rate: Rate, hz: f64, decay_ms: f64, peak_db: f32) -> Vec<i16> {
+    let (mut noise, peak) = (Noise::new(seed), amplitude(peak_db));
+    let per_ms = f64::from(rate.hz()) / 1_000.0;
+    (0..(decay_ms * 3.0 * per_ms) as usize)
+        .map(|at| {
+            let ms = at as f64 / per_ms;
+            let ring = (TAU * hz * ms / 1_000.0).sin() * 10f64.powf(-ms / decay_ms);
+            let knock = noise.value() * (-ms / 4.0).exp();
+            ((0.7 * ring + 0.5 * knock) * ms.min(1.0) * peak).clamp(-32_768.0, 32_767.0) as i16
+        })
+        .collect()
+}
+
 /// A cough: two bursts of throaty noise, the first short and hard.
 pub fn cough(seed: u64, rate: Rate, peak_db: f32) -> Vec<i16> {
     let (mut noise, peak) = (Noise::new(seed), amplitude(peak_db));

@@ -1,8 +1,13 @@
 //! Voice activity: is this speech?
 //!
-//! A detector gives a probability every few milliseconds; a gate with hysteresis turns it into speech that began and
-//! speech that stopped. Both moments are dated back to where the sound itself changed, because a detector is always
-//! late: by its window when speech begins, by its hangover when it ends.
+//! Every 10 ms there is evidence: how loud it is, what a small network thinks, and whether there is a pitch. A gate
+//! with hysteresis turns evidence into speech that began and speech that stopped. Both moments are dated back to where
+//! the sound itself changed, because a detector is always late: by its window when speech begins, by its hangover when
+//! it ends.
+//!
+//! Two strengths of belief: [`Vad::speaking`] is the first sign (good for speaking softer), [`Vad::speech_run`] grows
+//! only with speech that can be nothing else (good for stopping). A slam, a cough and a keyboard click leave the second
+//! at nothing.
 //!
 //! Positions count 16 kHz samples since the beginning.
 
@@ -11,7 +16,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sonora_ns::{config::SuppressionLevel, noise_suppressor::NoiseSuppressor};
 
-use super::level;
+use super::{level, voicing::Voicing};
 
 /// What is speech and what is noise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,6 +69,9 @@ pub enum Voice {
     },
 }
 
+/// 10 ms: the step of everything here.
+const STEP: usize = 160;
+
 /// Listens for speech in 16 kHz samples.
 #[derive(Debug)]
 pub struct Vad {
@@ -71,87 +79,155 @@ pub struct Vad {
     gate: Gate,
     /// Samples heard so far.
     position: u64,
-    /// Samples at the end that do not make up a whole step yet.
-    staged: Vec<i16>,
+    /// Samples that do not make up a whole step yet.
+    staged: [i16; STEP],
+    /// How many of them there are.
+    filled: usize,
 }
 
 #[derive(Debug)]
 enum Hears {
     Neural(Box<Neural>),
-    Energy(Energy),
+    Energy(Floor),
 }
 
 impl Vad {
     /// With these settings.
     pub fn new(settings: &VadSettings) -> Self {
-        let (hears, step) = match settings.detector {
-            Detector::Neural => (Hears::Neural(Box::new(Neural::new(settings.noise_suppression))), Neural::STEP),
-            Detector::Energy => (Hears::Energy(Energy::default()), Energy::STEP),
+        let hears = match settings.detector {
+            Detector::Neural => Hears::Neural(Box::new(Neural::new(settings))),
+            Detector::Energy => Hears::Energy(Floor::new()),
         };
-        Self { hears, gate: Gate::new(settings), position: 0, staged: Vec::with_capacity(step) }
+        Self { hears, gate: Gate::new(settings), position: 0, staged: [0; STEP], filled: 0 }
     }
 
     /// Hears a piece of any length.
     pub fn hear(&mut self, mut samples: &[i16], on: &mut impl FnMut(Voice)) {
-        let step = match &self.hears {
-            Hears::Neural(_) => Neural::STEP,
-            Hears::Energy(_) => Energy::STEP,
-        };
         while !samples.is_empty() {
-            let (now, later) = samples.split_at(samples.len().min(step - self.staged.len()));
-            self.staged.extend_from_slice(now);
+            let (now, later) = samples.split_at(samples.len().min(STEP - self.filled));
+            self.staged[self.filled..self.filled + now.len()].copy_from_slice(now);
+            self.filled += now.len();
             self.position += now.len() as u64;
             samples = later;
-            if self.staged.len() < step {
-                return;
-            }
-            let level = level::db(level::mean_square(&self.staged));
-            let probability = match &mut self.hears {
-                Hears::Neural(neural) => neural.probability(&self.staged),
-                Hears::Energy(energy) => Some(energy.probability(level)),
-            };
-            self.staged.clear();
-            if let Some(probability) = probability {
-                self.gate.step(probability, self.position, step as u64, on);
+            if self.filled == STEP {
+                self.filled = 0;
+                let (evidence, delay) = match &mut self.hears {
+                    Hears::Neural(neural) => (neural.evidence(&self.staged), neural.delay()),
+                    Hears::Energy(floor) => (floor.evidence(&self.staged), 0),
+                };
+                self.gate.step(evidence, self.position, delay, on);
             }
         }
     }
 
-    /// The caller is speaking.
+    /// What is sounding now is a key and no speech.
+    pub fn deny(&mut self) {
+        self.gate.denied = DENIED;
+    }
+
+    /// The caller is speaking, by the first sign of it.
     pub fn speaking(&self) -> bool {
         self.gate.speaking
     }
 
-    /// How long the present speech has been going on, short gaps included; 0 in silence.
+    /// How long the present speech has been going on, gaps of up to 240 ms included; 0 in silence.
     pub fn voiced_run(&self) -> u64 {
-        if self.gate.speaking { self.gate.voiced.saturating_sub(self.gate.began) } else { 0 }
+        let gate = &self.gate;
+        let present = gate.speaking || self.position.saturating_sub(gate.voiced) <= RUN_GAP;
+        if present { gate.voiced.saturating_sub(gate.run) } else { 0 }
     }
 
-    /// How long the probability has been high without a break.
+    /// The same, but 0 until it can be nothing but speech.
     pub fn speech_run(&self) -> u64 {
-        self.gate.run
+        if self.gate.sure { self.voiced_run() } else { 0 }
     }
 
-    /// The last voiced sample so far.
+    /// The last voiced sample so far, estimated.
     pub fn last_voiced(&self) -> u64 {
         self.gate.voiced
     }
 }
+
+/// What speaks for speech in one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Evidence {
+    /// What the detector thinks.
+    probability: f32,
+    /// The level stands out of the noise.
+    loud: bool,
+    /// There is a pitch.
+    pitch: bool,
+    /// In dBFS.
+    level: f32,
+}
+
+/// Steps with a pitch among the last twelve that make the first sign, and that make sure.
+const PITCH_SIGN: u32 = 2;
+const PITCH_SURE: u32 = 4;
+/// The probability that must come with a pitch, for either.
+const WITH_PITCH_SIGN: f32 = 0.40;
+const WITH_PITCH_SURE: f32 = 0.45;
+/// Steps at the onset probability that make sure without a pitch (somebody whispers).
+const LIKELY_SURE: u32 = 6;
+/// Silent steps inside a sound that do not begin a new one.
+const GAP: u32 = 4;
+/// Silent samples inside a run of speech that do not begin a new one: 240 ms, a stop and the pause before a word.
+const RUN_GAP: u64 = 3_840;
+/// How far back a beginning is looked for: 400 ms.
+const BACK_MAX: u64 = 6_400;
+/// How much softer than the loudest of it speech may be: dB.
+const RANGE: f32 = 35.0;
+/// How much softer than the caller has spoken so far somebody may be and still be the caller: to go on, to begin, and
+/// to be sure. The neighbours are softer. dB.
+const SOFTER: f32 = 26.0;
+const SOFTER_SIGN: f32 = 20.0;
+const SOFTER_SURE: f32 = 13.0;
+/// A sound that was loudest in its first steps and has lost so much (dB) since is a blow that dies away.
+const BLOW_STEPS: u32 = 4;
+const BLOW: f32 = 7.0;
+/// Steps for which a key denies speech.
+const DENIED: u32 = 4;
 
 /// Hysteresis: what begins speech, what keeps it going, and when it is over.
 #[derive(Debug)]
 struct Gate {
     onset: f32,
     offset: f32,
-    /// Samples below `offset` before speech is over.
+    /// Samples without voice before speech is over.
     hangover: u64,
     speaking: bool,
-    /// The first voiced sample of the present speech.
-    began: u64,
     /// The last voiced sample.
     voiced: u64,
-    /// Samples of high probability in a row.
+    /// The first voiced sample of the run of speech, short gaps included.
     run: u64,
+    /// The run can be nothing but speech.
+    sure: bool,
+    /// The sound that stands out of the noise now, be it speech or not.
+    sound: Option<Sound>,
+    /// One bit a step, the latest lowest: whether there was a pitch.
+    pitches: u16,
+    /// Steps in a row at the onset probability.
+    likely: u32,
+    /// The levels of the last three steps.
+    levels: [f32; 3],
+    /// The loudest of the present speech, in dBFS; fades slowly.
+    peak: f32,
+    /// How loud the caller speaks, in dBFS; fades slowly.
+    usual: f32,
+    /// Steps for which speech is still denied.
+    denied: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sound {
+    began: u64,
+    /// How many steps it has lasted.
+    steps: u32,
+    /// The loudest step, and when it was.
+    loudest: f32,
+    loudest_at: u32,
+    /// Steps since it last stood out.
+    gap: u32,
 }
 
 impl Gate {
@@ -161,25 +237,92 @@ impl Gate {
             offset: settings.offset,
             hangover: settings.hangover_ms * 16,
             speaking: false,
-            began: 0,
             voiced: 0,
             run: 0,
+            sure: false,
+            sound: None,
+            pitches: 0,
+            likely: 0,
+            levels: [level::SILENCE_DB; 3],
+            peak: level::SILENCE_DB,
+            usual: level::SILENCE_DB,
+            denied: 0,
         }
     }
 
-    fn step(&mut self, probability: f32, position: u64, step: u64, on: &mut impl FnMut(Voice)) {
-        let threshold = if self.speaking { self.offset } else { self.onset };
-        if probability >= threshold {
-            self.run += step;
-            if !self.speaking {
-                self.speaking = true;
-                self.began = position.saturating_sub(step);
-                on(Voice::Started { at: self.began, detected: position });
+    /// Weighs one step that ends at `position`; the detector hears the sound `delay` samples late.
+    fn step(&mut self, evidence: Evidence, position: u64, delay: u64, on: &mut impl FnMut(Voice)) {
+        let end = position.saturating_sub(delay);
+        self.levels = [self.levels[1], self.levels[2], evidence.level];
+        self.usual = (self.usual - 0.005).max(level::SILENCE_DB);
+        if self.denied > 0 {
+            self.denied -= 1;
+            (self.pitches, self.likely, self.sound) = (0, 0, None);
+            return self.pause(position, on);
+        }
+        self.pitches = (self.pitches << 1 | u16::from(evidence.pitch)) & 0xFFF;
+        self.likely = if evidence.probability >= self.onset { self.likely + 1 } else { 0 };
+        self.follow(evidence, end);
+        let (Some(sound), true) = (self.sound, evidence.loud) else {
+            return self.pause(position, on);
+        };
+        let pitches = self.pitches.count_ones();
+        let level = self.levels.iter().copied().fold(level::SILENCE_DB, f32::max);
+        let sign = pitches >= PITCH_SIGN && evidence.probability >= WITH_PITCH_SIGN || self.likely > 0;
+        if !self.speaking && sign && level >= self.usual - SOFTER_SIGN {
+            self.speaking = true;
+            let began = sound.began.max(end.saturating_sub(BACK_MAX)).max(self.voiced);
+            if began.saturating_sub(self.voiced) > RUN_GAP || self.voiced == 0 {
+                (self.run, self.sure) = (began, false);
             }
-            self.voiced = position;
+            self.peak = evidence.level;
+            on(Voice::Started { at: began, detected: position });
+        }
+        if !self.speaking {
             return;
         }
-        self.run = 0;
+        let blow = sound.loudest_at < BLOW_STEPS && level < sound.loudest - BLOW;
+        let speech = pitches >= PITCH_SURE && evidence.probability >= WITH_PITCH_SURE || self.likely >= LIKELY_SURE;
+        if blow && self.run >= sound.began {
+            // All there was of this run has died away.
+            self.sure = false;
+        } else if speech && level >= self.usual - SOFTER_SURE {
+            self.sure = true;
+        }
+        self.peak = (self.peak - 0.1).max(evidence.level);
+        let voice = evidence.pitch || evidence.probability >= self.offset;
+        if voice && evidence.level > (self.peak - RANGE).max(self.usual - SOFTER) {
+            self.voiced = end;
+            if self.sure && evidence.level > self.usual {
+                self.usual += 0.1 * (evidence.level - self.usual);
+            }
+        } else {
+            self.pause(position, on);
+        }
+    }
+
+    /// Follows the sound that stands out.
+    fn follow(&mut self, evidence: Evidence, end: u64) {
+        let fresh =
+            Sound { began: end.saturating_sub(STEP as u64), steps: 0, loudest: evidence.level, loudest_at: 0, gap: 0 };
+        self.sound = match self.sound {
+            Some(sound) if evidence.loud => {
+                let louder = evidence.level > sound.loudest;
+                Some(Sound {
+                    began: sound.began,
+                    steps: sound.steps + 1,
+                    loudest: if louder { evidence.level } else { sound.loudest },
+                    loudest_at: if louder { sound.steps + 1 } else { sound.loudest_at },
+                    gap: 0,
+                })
+            }
+            Some(sound) if sound.gap < GAP => Some(Sound { steps: sound.steps + 1, gap: sound.gap + 1, ..sound }),
+            None if evidence.loud => Some(fresh),
+            Some(_) | None => None,
+        };
+    }
+
+    fn pause(&mut self, position: u64, on: &mut impl FnMut(Voice)) {
         if self.speaking && position - self.voiced >= self.hangover {
             self.speaking = false;
             on(Voice::Stopped { at: self.voiced, detected: position });
@@ -187,7 +330,8 @@ impl Gate {
     }
 }
 
-/// A small recurrent network behind noise suppression. Its weights are part of the program and shared by all calls.
+/// A small recurrent network behind noise suppression, and a pitch detector beside it. The network's weights are part
+/// of the program and shared by all calls.
 struct Neural {
     suppressor: Option<NoiseSuppressor>,
     network: Box<earshot::Detector>,
@@ -196,43 +340,55 @@ struct Neural {
     blocked: usize,
     /// The last probability.
     probability: f32,
+    floor: Floor,
+    voicing: Voicing,
 }
 
 impl Neural {
-    /// 10 ms: what noise suppression takes.
-    const STEP: usize = 160;
     /// 16 ms: what the network takes.
     const BLOCK: usize = 256;
+    /// How well a sound must repeat itself to have a pitch.
+    const PITCH: f32 = 0.65;
+    /// Below this probability nobody looks for a pitch.
+    const PITCH_FROM: f32 = 0.3;
 
-    fn new(suppress: bool) -> Self {
+    fn new(settings: &VadSettings) -> Self {
         Self {
-            suppressor: suppress.then(|| NoiseSuppressor::with_level(SuppressionLevel::K12dB)),
+            suppressor: settings.noise_suppression.then(|| NoiseSuppressor::with_level(SuppressionLevel::K12dB)),
             network: earshot::Detector::default_boxed(),
             block: [0; Self::BLOCK],
             blocked: 0,
             probability: 0.0,
+            floor: Floor::new(),
+            voicing: Voicing::new(),
         }
     }
 
-    /// Takes 10 ms; a probability where a block of the network is complete.
-    fn probability(&mut self, samples: &[i16]) -> Option<f32> {
-        let mut frame = [0.0f32; Self::STEP];
-        frame.iter_mut().zip(samples).for_each(|(frame, sample)| *frame = f32::from(*sample));
+    /// How late the cleaned sound is.
+    fn delay(&self) -> u64 {
+        if self.suppressor.is_some() { 96 } else { 0 }
+    }
+
+    fn evidence(&mut self, samples: &[i16; STEP]) -> Evidence {
+        let mut frame = samples.map(f32::from);
         if let Some(suppressor) = &mut self.suppressor {
             suppressor.analyze(&frame);
             suppressor.process(&mut frame);
         }
-        let mut complete = None;
         for sample in frame {
             self.block[self.blocked] = sample as i16;
             self.blocked += 1;
             if self.blocked == Self::BLOCK {
                 self.blocked = 0;
                 self.probability = self.network.predict_i16(&self.block);
-                complete = Some(self.probability);
             }
         }
-        complete
+        self.voicing.push(&frame);
+        let level = level::db(frame.iter().map(|sample| sample * sample).sum::<f32>() / STEP as f32);
+        let above = self.floor.above(level, self.probability < 0.3);
+        let loud = above > LOUD;
+        let pitch = loud && self.probability >= Self::PITCH_FROM && self.voicing.strength() >= Self::PITCH;
+        Evidence { probability: self.probability, loud, pitch, level }
     }
 }
 
@@ -242,25 +398,43 @@ impl fmt::Debug for Neural {
     }
 }
 
-/// Energy above the noise floor: for simulations, clean lines and tiny machines.
-#[derive(Debug, Default)]
-struct Energy {
-    /// The level of the noise in dBFS: falls at once, rises slowly.
-    floor: Option<f32>,
+/// How far above the noise a sound stands out: dB.
+const LOUD: f32 = 6.0;
+
+/// The level of the noise: falls quickly, rises slowly. Alone it is the cheap detector: for simulations, clean lines
+/// and tiny machines.
+#[derive(Debug)]
+struct Floor {
+    /// In dBFS.
+    level: f32,
 }
 
-impl Energy {
-    /// 10 ms.
-    const STEP: usize = 160;
+impl Floor {
     /// Nothing below this is speech.
-    const FLOOR_MIN: f32 = -60.0;
-    /// How much the floor rises in one step: 3 dB a second.
-    const RISE: f32 = 0.03;
+    const MIN: f32 = -60.0;
+    /// Where it begins: a call that begins with a word must not take the word for the noise.
+    const BEGIN: f32 = -50.0;
+    /// How much it rises in a step where there may be speech, 1 dB a second, and where there is none, 12 dB.
+    const RISE: f32 = 0.01;
+    const RISE_QUIET: f32 = 0.12;
 
-    fn probability(&mut self, level: f32) -> f32 {
-        let floor = self.floor.map_or(level.min(-40.0), |floor| (floor + Self::RISE).min(level)).max(Self::FLOOR_MIN);
-        self.floor = Some(floor);
-        // 6 dB above the floor is nothing, 18 dB is certain.
-        ((level - floor - 6.0) / 12.0).clamp(0.0, 1.0)
+    fn new() -> Self {
+        Self { level: Self::BEGIN }
+    }
+
+    /// How far above the noise this level is, in dB.
+    fn above(&mut self, level: f32, quiet: bool) -> f32 {
+        let rise = if quiet { Self::RISE_QUIET } else { Self::RISE };
+        self.level = if level < self.level { self.level + 0.3 * (level - self.level) } else { self.level + rise };
+        self.level = self.level.max(Self::MIN);
+        level - self.level
+    }
+
+    fn evidence(&mut self, samples: &[i16; STEP]) -> Evidence {
+        let level = level::db(level::mean_square(samples));
+        let above = self.above(level, false);
+        // 6 dB above the noise is nothing, 18 dB is certain.
+        let probability = ((above - LOUD) / 12.0).clamp(0.0, 1.0);
+        Evidence { probability, loud: above > LOUD, pitch: false, level }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! One unit of time of one resource (a bay, a technician, a car) belongs to one appointment: that is how an overlap is
 //! impossible rather than checked for. A key that was kept answers with its appointment as long as that stands; once it
-//! was cancelled, the same request is a new wish. Nothing survives the process.
+//! was cancelled, the same request is a new wish. Nothing survives the process, and the oldest is forgotten when there is
+//! too much of it ([`LEDGER_MAX`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use super::{
     appointment::{Appointment, Status, Taken},
     capacity::{Assigned, Candidates, Resource, units},
     key::Key,
+    limits::LEDGER_MAX,
     order::{Cancel, Confirmation, Kept, Message, Move, Note, Order, OutboxEntry, OutboxKind, Query, Refusal},
     words::fold,
 };
@@ -27,12 +29,14 @@ pub struct Ledger {
     occupied: BTreeMap<(Resource, i64), Uuid>,
     /// The appointment that a key made or changed.
     keys: BTreeMap<Key, Uuid>,
-    /// The keys of the messages, so that none is kept twice.
-    noted: BTreeMap<Key, i64>,
-    /// What was left for the staff.
-    messages: Vec<Message>,
+    /// What was left for the staff, with its key, so that none is kept twice.
+    messages: VecDeque<(Key, Message)>,
+    /// The number of the last message.
+    messages_numbered: i64,
     /// What is to be sent.
-    outbox: Vec<OutboxEntry>,
+    outbox: VecDeque<OutboxEntry>,
+    /// The number of the last entry of the outbox.
+    outbox_numbered: i64,
 }
 
 impl Ledger {
@@ -117,18 +121,21 @@ impl Ledger {
 
     /// Keeps a message; the same one is kept once. Says whether it was new.
     pub fn take_message(&mut self, note: &Note) -> bool {
-        if self.noted.contains_key(&note.key) {
+        if self.messages.iter().any(|(key, _)| *key == note.key) {
             return false;
         }
-        let number = next_number(self.messages.len());
-        self.noted.insert(note.key.clone(), number);
-        self.messages.push(Message {
-            number,
+        self.messages_numbered += 1;
+        let message = Message {
+            number: self.messages_numbered,
             at: note.at,
             name: note.name.clone(),
             phone: note.phone.clone(),
             text: note.text.clone(),
-        });
+        };
+        self.messages.push_back((note.key.clone(), message));
+        if self.messages.len() > LEDGER_MAX {
+            self.messages.pop_front();
+        }
         true
     }
 
@@ -179,7 +186,7 @@ impl Ledger {
 
     /// The newest messages first, at most `limit`.
     pub fn messages(&self, limit: usize) -> Vec<Message> {
-        self.messages.iter().rev().take(limit).cloned().collect()
+        self.messages.iter().rev().take(limit).map(|(_, message)| message.clone()).collect()
     }
 
     /// What waits to be sent, the oldest first, at most `limit`.
@@ -236,19 +243,38 @@ impl Ledger {
 
     fn settle(&mut self, key: &Key, id: Uuid, kind: OutboxKind, confirmation: &Confirmation, now: Timestamp) {
         self.keys.insert(key.clone(), id);
-        self.outbox.push(OutboxEntry {
-            number: next_number(self.outbox.len()),
+        self.outbox_numbered += 1;
+        self.outbox.push_back(OutboxEntry {
+            number: self.outbox_numbered,
             kind,
             appointment: id,
             confirmation: confirmation.clone(),
             written: now,
             sent: None,
         });
+        if self.outbox.len() > LEDGER_MAX {
+            self.outbox.pop_front();
+        }
+        if self.appointments.len() > LEDGER_MAX {
+            self.forget_one(now);
+        }
     }
-}
 
-fn next_number(kept: usize) -> i64 {
-    i64::try_from(kept).unwrap_or(i64::MAX).saturating_add(1)
+    /// Forgets the oldest appointment that no longer matters, with its keys.
+    fn forget_one(&mut self, now: Timestamp) {
+        let old = self
+            .appointments
+            .values()
+            .filter(|one| one.status == Status::Cancelled || one.end <= now)
+            .min_by_key(|one| (one.end, one.id))
+            .map(|one| (one.id, one.status));
+        let Some((id, status)) = old else { return };
+        if status == Status::Booked {
+            self.vacate(id);
+        }
+        self.appointments.remove(&id);
+        self.keys.retain(|_, kept| *kept != id);
+    }
 }
 
 #[cfg(test)]
@@ -400,6 +426,20 @@ mod tests {
         assert_eq!(found(Query { from: Some(one.end), ..Query::default() }), 0);
         assert_eq!(found(Query { until: Some(one.start), ..Query::default() }), 0);
         assert_eq!(books.find(&Query::default()).len(), 0, "no limit given is none at all");
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_stands_is_never_forgotten() {
+        let mut books = Ledger::new();
+        let standing = books.book(&order("stands", "tagliando", 0, "ZZ999ZZ")).expect("free").appointment;
+        for number in 0..LEDGER_MAX + 10 {
+            let wish = order(&number.to_string(), "diagnosi", 300, "AB123CD");
+            let id = books.book(&wish).expect("free").appointment.id;
+            books.cancel(&cancel(id)).expect("it stands");
+        }
+        assert!(books.appointments.len() <= LEDGER_MAX + 1 && books.keys.len() <= 2 * LEDGER_MAX + 2);
+        assert_eq!(books.outbox.len(), LEDGER_MAX);
+        assert_eq!(books.find(&Query { id: Some(standing.id), limit: 1, ..Query::default() }), [standing]);
     }
 
     #[test]

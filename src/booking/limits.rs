@@ -19,6 +19,10 @@ pub const CLOSURES_MAX: usize = 200;
 /// The furthest horizon, in days; settings with more are refused.
 pub const HORIZON_DAYS_MAX: u32 = 366;
 
+/// Messages, entries of the outbox and appointments kept in memory; beyond it the oldest message, the oldest entry and
+/// the oldest appointment that was cancelled or is over are forgotten. Databases keep everything.
+pub const LEDGER_MAX: usize = 2_000;
+
 /// Bytes of a tool's arguments; longer ones are refused as bad arguments.
 pub const ARGUMENTS_BYTES_MAX: usize = 16 * 1024;
 /// Characters of a caller's name; longer ones are refused.

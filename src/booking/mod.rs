@@ -3,7 +3,7 @@
 //! [`Shop`] is what the owner wrote down, [`Calendar`](calendar) says when a day is open, [`slots`] finds what is free,
 //! and [`tools`] is the door through which a model asks. Whatever comes through the door is parsed once, into a
 //! [`Request`]; what a store is asked to keep is an [`Order`], a [`Move`] or a [`Cancel`]. [`Ledger`] keeps them in
-//! memory, as a value; the databases of [`store`](crate::store) obey the same rules.
+//! memory, as a value; the databases of the `store` room obey the same rules.
 //!
 //! Words: a *service* is what the shop does to a car; a *slot* is a start at which a service fits; a *bay* and a
 //! *technician* are what an appointment occupies, each one at a time. So does the car: a plate is in one place at once.
@@ -39,6 +39,9 @@ pub mod words;
 pub mod phone;
 pub mod plate;
 pub mod spoken;
+
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 
 pub use appointment::{Appointment, Status, Taken};
 pub use check::BookingSetting;

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Action, Actions, AudioIn, Call, Deadline, Event, Interruption, Role, Settings, SttEvent,
+    Action, Actions, AudioIn, Call, Event, Interruption, Role, Settings, SttEvent,
     endpointing::Question,
     interruption::{CutIn, Evidence, Verdict},
-    limits::{DEAD_AIR_MAX, ECHO_LIKENESS, PAUSE_KEPT},
+    limits::{DEAD_AIR_MAX, PAUSE_KEPT},
     words::{contains, without},
 };
+use crate::audio::ECHO_LIKENESS;
 
 /// A recogniser that answers no commits is given this long, after the silence, to make its partial text final.
 const FINAL_GRACE: Duration = Duration::from_millis(250);
@@ -41,8 +42,12 @@ impl Call {
         }
     }
 
-    /// No recogniser is left: the caller can still press keys, and is told.
-    pub(super) fn deaf(&mut self, now: Instant, actions: &mut Actions) {
+    /// The recogniser failed. With none left the caller can still press keys, and is told.
+    pub(super) fn recogniser_failed(&mut self, now: Instant, restarts: bool, actions: &mut Actions) {
+        self.listen.lose_text();
+        if restarts {
+            return;
+        }
         let text = self.phrases.text("call.deaf").to_string();
         self.say(now, text, true, None, false, actions);
     }
@@ -249,10 +254,5 @@ impl Call {
             reply.report.endpoint = Some(endpoint);
             reply.report.transcript = transcript;
         }
-    }
-
-    /// A held voice or an utterance without its text, when no audio comes to move them on.
-    pub(super) fn hold_deadline(&self) -> Deadline {
-        if self.cut_in.is_some() { Deadline::Hold } else { Deadline::Transcript }
     }
 }

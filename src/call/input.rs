@@ -22,8 +22,13 @@ pub enum Input<'a> {
     Mark(u32),
     /// The recogniser heard something.
     Stt(SttEvent),
-    /// The recogniser failed; `restarts` says whether the driver goes on with another.
-    SttFailed(Failed),
+    /// The recogniser failed. What it had not said yet of the present utterance is lost.
+    SttFailed {
+        /// How.
+        why: Failed,
+        /// Another one takes over: no reason to tell the caller.
+        restarts: bool,
+    },
     /// The model said something.
     Llm(Turn, LlmEvent),
     /// The model failed, and every fallback with it.

@@ -64,6 +64,3 @@ pub const FRAMES_BURST: usize = 16;
 
 /// Words of the caller that come this long after the utterance was taken as complete may still belong to it.
 pub const STALE_TEXT: Duration = Duration::from_secs(3);
-
-/// How much our own voice must be found in what we hear to be an echo (normalised correlation).
-pub const ECHO_LIKENESS: f32 = 0.5;

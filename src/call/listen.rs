@@ -183,6 +183,17 @@ impl Listen {
         Some(utterance)
     }
 
+    /// The recogniser is gone: it will not answer its commits, the next one will be asked anew.
+    pub(crate) fn lose_text(&mut self) {
+        if let Some(utterance) = &mut self.utterance {
+            utterance.commit = None;
+            utterance.committed_at = utterance.start;
+        }
+        if let Some((_, _, pending)) = &mut self.taken {
+            *pending = None;
+        }
+    }
+
     /// The caller is speaking, as far as audio has arrived.
     pub(crate) fn is_speaking(&self, now: Instant) -> bool {
         self.ear.speaking() && self.missing(now) < STALL_MAX

@@ -176,7 +176,7 @@ impl Call {
             }
             Input::Mark(number) => self.mouth.marked(number),
             Input::Stt(event) => self.recognised(now, &event, actions),
-            Input::SttFailed(_) => self.deaf(now, actions),
+            Input::SttFailed { why: _, restarts } => self.recogniser_failed(now, restarts, actions),
             Input::Llm(turn, event) => match self.is_current(turn) {
                 true => self.model(now, event, actions),
                 false => self.late += 1,

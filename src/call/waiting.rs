@@ -196,7 +196,7 @@ impl Call {
             | Input::Audio(_)
             | Input::Key(_)
             | Input::Mark(_)
-            | Input::SttFailed(_)
+            | Input::SttFailed { .. }
             | Input::LlmFailed(..)
             | Input::TtsFailed(..)
             | Input::Control(_)

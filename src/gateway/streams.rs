@@ -254,12 +254,13 @@ impl Streams {
         };
         complain(metrics::Engine::Stt, &error);
         self.recogniser = None;
-        if self.restarts < limits::RECOGNISERS_MAX && error.retry != Retry::Never {
+        let restarts = self.restarts < limits::RECOGNISERS_MAX && error.retry != Retry::Never;
+        if restarts {
             let pause = limits::RECOGNISER_PAUSE * 2_u32.pow(self.restarts);
             self.restarts += 1;
             self.restart_at = Some(now + pause);
         }
-        Poll::Ready(Input::SttFailed(error.failed()))
+        Poll::Ready(Input::SttFailed { why: error.failed(), restarts })
     }
 
     fn poll_model(&mut self, cx: &mut Context<'_>) -> Poll<Input<'static>> {

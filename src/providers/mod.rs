@@ -12,10 +12,12 @@ use crate::{
     language::Language,
 };
 
+pub mod phrases;
+pub mod receptionist;
+
 mod address;
 mod error;
 mod key;
-pub mod receptionist;
 
 #[cfg(feature = "tokio")]
 mod breaker;
@@ -23,15 +25,19 @@ mod breaker;
 mod fallback;
 #[cfg(feature = "tokio")]
 mod flow;
-#[cfg(feature = "tokio")]
-mod rate;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 #[cfg(feature = "tokio")]
 pub mod settings;
 #[cfg(any(feature = "openai", feature = "deepgram", feature = "load"))]
 pub(crate) mod tls;
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "openai", feature = "deepgram", feature = "command"))]
+#[cfg_attr(
+    not(all(feature = "openai", feature = "deepgram", feature = "command")),
+    allow(dead_code, reason = "each engine needs a part of it")
+)]
 mod wav;
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "openai", feature = "command"))]
 mod whole;
 
 #[cfg(feature = "command")]
@@ -114,6 +120,12 @@ pub trait Tts: Send + Sync {
 
     /// Speaks one clause. Ends after [`TtsEvent::Done`].
     fn speak(&self, say: Say) -> BoxStream<'static, Result<TtsEvent, ProviderError>>;
+
+    /// Makes these sentences ready to be spoken at once, where the voice can keep sound. Answers how many it could not
+    /// get.
+    fn prepare(&self, _sentences: Vec<Say>) -> BoxFuture<'static, usize> {
+        Box::pin(async { 0 })
+    }
 
     /// Opens what takes time to open, so that the first request finds it open. Worth calling when a call begins;
     /// failures show when the engine is used.

@@ -267,7 +267,7 @@ impl Stage {
                     None => Ok(()),
                 }
             }
-            Due::SttDies => self.step(Input::SttFailed(Failed::Broken)),
+            Due::SttDies => self.step(Input::SttFailed { why: Failed::Broken, restarts: false }),
             Due::Llm(turn, ask, event) => {
                 if ask == self.asks && !self.is_stopped(turn) {
                     self.step(Input::Llm(turn, event))

@@ -25,9 +25,9 @@ use crate::booking::{
 };
 
 /// How long a statement waits for another process to let go of the file; then it is `Locked`.
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+const BUSY_WAIT: Duration = Duration::from_secs(3);
 /// How long a task waits for its turn to write or read; then it is `Locked`.
-const QUEUE_WAIT: Duration = Duration::from_secs(15);
+const QUEUE_WAIT: Duration = Duration::from_secs(10);
 /// Connections that read.
 const READERS: u32 = 3;
 
@@ -72,7 +72,11 @@ impl SqliteStore {
         if check != "ok" {
             return Err(StoreError::Damaged { file: file.name(), why: check });
         }
-        MIGRATIONS.run(&writer).await.map_err(|error| file.migrating(&error))?;
+        // In one immediate transaction: another process that opens the file now waits, and then finds the tables.
+        let mut migrating = writer.begin_with("begin immediate").await.map_err(|error| file.opening(&error))?;
+        // `run` asks of its connection what the compiler cannot prove of a borrowed one; this is what it calls.
+        MIGRATIONS.run_direct(None, &mut *migrating, false).await.map_err(|error| file.migrating(&error))?;
+        migrating.commit().await.map_err(|error| file.opening(&error))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .min_connections(0)
@@ -148,5 +152,26 @@ impl Store for SqliteStore {
             writing.rollback().await.map_err(|error| self.file.using(&error))
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_commit_is_on_the_disk_when_it_answers() {
+        let path = std::env::temp_dir().join(format!("pronto-pragmas-{}.db", std::process::id()));
+        let store = SqliteStore::open(&path).await.expect("a new file");
+        for pool in [&store.writer, &store.readers] {
+            let journal: String = sqlx::query_scalar("pragma journal_mode").fetch_one(pool).await.expect("a pragma");
+            let synchronous: i64 = sqlx::query_scalar("pragma synchronous").fetch_one(pool).await.expect("a pragma");
+            let foreign_keys: bool = sqlx::query_scalar("pragma foreign_keys").fetch_one(pool).await.expect("a pragma");
+            assert_eq!((journal.as_str(), synchronous, foreign_keys), ("wal", 2, true));
+        }
+        store.close().await;
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
     }
 }

@@ -5,16 +5,15 @@
 //! dropped ends. When the books cannot be reached the caller hears that they will be called back, and the request waits
 //! in here as a message for the staff until the books can be reached again.
 
-use std::{
-    collections::VecDeque,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+mod backlog;
+
+use std::{fmt, sync::Arc};
 
 use jiff::{Timestamp, Zoned, civil::DateTime};
 use serde_json::Value;
 use uuid::Uuid;
 
+use self::backlog::Backlog;
 use crate::{
     booking::{
         Appointment, BookingError, Cancel, Confirmation, Door, Key, Kind, Move, Names, Note, Order, Query, Refusal,
@@ -32,11 +31,6 @@ use crate::{
     privacy::Pii,
     store::{Store, StoreError},
 };
-
-/// Requests that wait for the books to be reachable again; a further one pushes out the oldest, which is logged.
-const BACKLOG_MAX: usize = 50;
-/// How many of them one run may bring home, so that no caller waits for another's message.
-const BACKLOG_PER_RUN: usize = 4;
 
 /// One tool call to be run. Its arguments are the caller's: they are not printed.
 #[derive(Clone)]
@@ -72,8 +66,8 @@ pub struct Desk {
     language: Language,
     /// The tools as the model sees them, made once.
     tools: Arc<[ToolSpec]>,
-    /// Requests that the books could not take. The lock is never held across an await.
-    backlog: Mutex<VecDeque<Note>>,
+    /// Requests that the books could not take.
+    backlog: Backlog,
 }
 
 /// Why a run did not do what was asked.
@@ -114,7 +108,7 @@ impl Desk {
                 },
             })
             .collect();
-        Self { shop, store, tenant, language, tools, backlog: Mutex::default() }
+        Self { shop, store, tenant, language, tools, backlog: Backlog::default() }
     }
 
     /// The tools as the model sees them.
@@ -139,7 +133,7 @@ impl Desk {
 
     /// Requests that wait in here for the books to be reachable again; lost if the process ends.
     pub fn waiting(&self) -> usize {
-        self.backlog().len()
+        self.backlog.len()
     }
 
     /// Runs a tool. Never fails: what goes wrong is an outcome too.
@@ -153,7 +147,7 @@ impl Desk {
         let (content, then) = match done {
             Ok((content, then)) => {
                 tracing::debug!(call = %run.call, tool = %run.name, "a tool was run");
-                self.bring_home().await;
+                self.backlog.bring_home(&*self.store, &self.tenant).await;
                 (content, then)
             }
             Err(Stop::Refused(error, alternatives)) => {
@@ -163,7 +157,7 @@ impl Desk {
             Err(Stop::Several(found)) => (answer::several(&self.shop, &found, self.language), Then::GoOn),
             Err(Stop::Store(error)) => {
                 tracing::error!(call = %run.call, tool = %run.name, %error, "the books cannot be reached");
-                self.keep_for_staff(&run, caller.as_ref()).await;
+                self.keep_for_staff(&run, caller.as_ref(), &error).await;
                 (answer::refused(&self.shop, &BookingError::Unavailable, &[], self.language), Then::GoOn)
             }
         };
@@ -420,8 +414,9 @@ impl Desk {
         Key::new(&self.tenant, caller.map(Phone::as_str), tool, arguments)
     }
 
-    /// Keeps a request that the books could not take: as a message if they take that, or else in here.
-    async fn keep_for_staff(&self, run: &ToolRun, caller: Option<&Phone>) {
+    /// Keeps a request that the books could not take: as a message if they take that, or else in here. Books that are
+    /// locked are not asked again: the caller has waited long enough.
+    async fn keep_for_staff(&self, run: &ToolRun, caller: Option<&Phone>, error: &StoreError) {
         let text =
             self.language.phrases().fill("booking.lost_request", &[("tool", &run.name), ("arguments", &run.arguments)]);
         let note = Note {
@@ -431,33 +426,13 @@ impl Desk {
             phone: caller.map(|caller| Pii::new(caller.as_str().to_string())),
             text: Pii::new(bounded(&text, TEXT_CHARS_MAX)),
         };
-        if self.store.take_message(&self.tenant, &note).await.is_ok() {
+        let locked = matches!(error, StoreError::Locked { .. });
+        if !locked && self.store.take_message(&self.tenant, &note).await.is_ok() {
             return;
         }
-        let mut backlog = self.backlog();
-        if backlog.iter().any(|waiting| waiting.key == note.key) {
-            return;
-        }
-        if backlog.len() == BACKLOG_MAX {
-            backlog.pop_front();
+        if self.backlog.keep(note) {
             tracing::error!(call = %run.call, "a request that waited for the books is lost: too many wait");
         }
-        backlog.push_back(note);
-    }
-
-    /// Brings home some of what waits, now that the books can be reached.
-    async fn bring_home(&self) {
-        for _ in 0..BACKLOG_PER_RUN {
-            let Some(note) = self.backlog().pop_front() else { return };
-            if self.store.take_message(&self.tenant, &note).await.is_err() {
-                self.backlog().push_front(note);
-                return;
-            }
-        }
-    }
-
-    fn backlog(&self) -> MutexGuard<'_, VecDeque<Note>> {
-        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -46,6 +46,7 @@ impl Pool {
             retry: Retry::Now,
             detail: format!("all places for {program} are taken: raise processes_max"),
         })?;
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds of the system's errors are many, and grow")]
         let child = Command::new(program)
             .args(arguments)
             .stdin(if input { Stdio::piped() } else { Stdio::null() })

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::OpenAiLlmSettings;
+use super::{Dialect, OpenAiLlmSettings};
 use crate::call::{Ask, Message, ToolAsk};
 
 /// The body of a request.
 pub(super) fn request(settings: &OpenAiLlmSettings, ask: &Ask) -> Value {
-    let openai = settings.is_openai();
+    let openai = settings.dialect() == Dialect::Openai;
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| {
         body.insert(name.to_string(), value);
@@ -177,7 +177,8 @@ mod tests {
     }
 
     fn settings(text: &str) -> OpenAiLlmSettings {
-        toml::from_str(&format!("model = 'gpt-6-luna'\n{text}")).unwrap()
+        let model = if text.contains("model =") { "" } else { "model = 'gpt-6-luna'\n" };
+        toml::from_str(&format!("{model}{text}")).unwrap()
     }
 
     fn caller(text: &str) -> Message {
@@ -196,12 +197,19 @@ mod tests {
         assert_eq!(body["store"], false);
         assert!(body.get("max_tokens").is_none() && body["max_completion_tokens"].is_number());
         let body = request(
-            &settings("base_url = 'http://127.0.0.1:11434/v1'\nreasoning_effort = 'omit'\nextra = { top_k = 3 }"),
+            &settings(
+                "base_url = 'http://127.0.0.1:11434/v1'\nmodel = 'gpt-oss:20b'\nreasoning_effort = 'omit'\nextra = { top_k = 3 }",
+            ),
             &ask(vec![]),
         );
         assert!(body.get("reasoning_effort").is_none() && body.get("store").is_none());
         assert!(body["max_tokens"].is_number());
         assert_eq!(body["top_k"], 3);
+        // A proxy in front of OpenAI, and what the settings say in any case.
+        let body = request(&settings("base_url = 'http://127.0.0.1:4000/v1'"), &ask(vec![]));
+        assert!(body.get("max_tokens").is_none());
+        let body = request(&settings("dialect = 'compatible'"), &ask(vec![]));
+        assert!(body["max_tokens"].is_number());
     }
 
     #[test]

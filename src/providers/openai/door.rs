@@ -158,6 +158,21 @@ fn garbage(out: &mut Vec<u8>) {
     out.extend_from_slice(format!("data: {{\"{GARBAGE}\":true}}\n\n").as_bytes());
 }
 
+/// What a body in pieces of this size lets in, event by event.
+#[cfg(feature = "fuzz")]
+pub(in crate::providers) fn lines(body: &[u8], piece: usize) -> Vec<String> {
+    let complete = Arc::new(AtomicBool::new(false));
+    let mut door = Door { pieces: None, line: Vec::new(), bytes: 0, document: body.len().is_multiple_of(5), complete };
+    let mut out: Vec<u8> = body.chunks(piece).flat_map(|piece| door.pass(piece)).collect();
+    out.extend(door.finish());
+    let text = String::from_utf8(out).expect("the door lets in only text");
+    text.split("\n\n")
+        .filter_map(|event| event.strip_prefix("data: "))
+        .filter(|data| *data != "[DONE]")
+        .map(Into::into)
+        .collect()
+}
+
 impl Drop for Door {
     fn drop(&mut self) {
         let Some(mut pieces) = self.pieces.take() else { return };

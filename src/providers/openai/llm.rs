@@ -41,6 +41,10 @@ pub struct OpenAiLlmSettings {
     pub key: Option<Key>,
     /// The model. Models retire: the name is a setting and has no default.
     pub model: String,
+    /// Which fields the server takes: `openai`, or `compatible` for the others. Without it, judged by the address and
+    /// the model's name.
+    #[serde(default)]
+    pub dialect: Option<Dialect>,
     /// How hard the model thinks before it speaks. `none` for talking; `omit` leaves the field out for servers that do
     /// not know it.
     #[serde(default = "none")]
@@ -71,6 +75,16 @@ pub struct OpenAiLlmSettings {
     pub extra: Map<String, Value>,
 }
 
+/// OpenAI refuses some fields that other servers need, and the other way round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// OpenAI itself, also behind a proxy.
+    Openai,
+    /// vLLM, llama.cpp, Ollama and the like.
+    Compatible,
+}
+
 fn none() -> String {
     "none".into()
 }
@@ -92,9 +106,13 @@ const fn total_ms() -> u64 {
 }
 
 impl OpenAiLlmSettings {
-    /// OpenAI itself, which refuses some fields that the others need, and the other way round.
-    pub(super) fn is_openai(&self) -> bool {
-        self.base_url.host() == "openai.com" || self.base_url.host().ends_with(".openai.com")
+    /// Which fields the server takes.
+    pub(super) fn dialect(&self) -> Dialect {
+        let host = self.base_url.host();
+        let at_openai = host == "openai.com" || host.ends_with(".openai.com");
+        // A proxy has another address, but keeps the models' names. The open models are served by the others.
+        let of_openai = self.model.starts_with("gpt-") && !self.model.starts_with("gpt-oss");
+        self.dialect.unwrap_or(if at_openai || of_openai { Dialect::Openai } else { Dialect::Compatible })
     }
 }
 

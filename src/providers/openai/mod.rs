@@ -21,8 +21,10 @@ mod stt;
 mod tts;
 
 pub use chunk::Assembly;
+#[cfg(feature = "fuzz")]
+pub(super) use door::lines;
 pub use http::Connections;
-pub use llm::{OpenAiLlm, OpenAiLlmSettings};
+pub use llm::{Dialect, OpenAiLlm, OpenAiLlmSettings};
 pub use stt::{OpenAiStt, OpenAiSttSettings};
 pub use tts::{OpenAiTts, OpenAiTtsSettings};
 

@@ -15,6 +15,7 @@ use crate::{
     booking::{
         Appointment, Cancel, Confirmation, Kept, Key, Move, Order, OutboxKind, Refusal, Status, TenantId,
         capacity::{Assigned, Candidates, Resource, units},
+        limits::UNIT_SECONDS,
         words::fold,
     },
     privacy::Pii,
@@ -124,6 +125,7 @@ impl<'a> Page<'a> {
             return Ok(Err(Refusal::SlotTaken));
         }
         self.settle(&order.key, order.id, OutboxKind::Booked, &order.confirmation, order.asked).await?;
+        self.let_go_of_the_past(order.asked).await?;
         Ok(Ok(Kept { appointment, again: false }))
     }
 
@@ -319,6 +321,17 @@ impl<'a> Page<'a> {
             .map_err(|error| self.file.using(&error))
     }
 
+    /// Units that are past cannot be booked any more: they go, so that the table stays as small as the horizon.
+    async fn let_go_of_the_past(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("delete from occupied where tenant = ?1 and unit < ?2")
+            .bind(self.tenant.as_str())
+            .bind(units(now, now).start - UNITS_OF_A_DAY)
+            .execute(&mut *self.transaction)
+            .await
+            .map(drop)
+            .map_err(|error| self.file.using(&error))
+    }
+
     async fn note_key(&mut self, key: &Key, id: Uuid) -> Result<(), StoreError> {
         sqlx::query(
             "insert into keys (tenant, key, appointment) values (?1, ?2, ?3)
@@ -358,6 +371,9 @@ impl<'a> Page<'a> {
         .map_err(|error| self.file.using(&error))
     }
 }
+
+/// How long units that are past are kept.
+const UNITS_OF_A_DAY: i64 = 24 * 3600 / UNIT_SECONDS;
 
 /// It is booked, and not over.
 fn stands(one: &Appointment, now: Timestamp) -> bool {
