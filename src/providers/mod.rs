@@ -29,8 +29,8 @@ mod flow;
 pub mod fuzz;
 #[cfg(feature = "tokio")]
 pub mod settings;
-#[cfg(any(feature = "openai", feature = "deepgram"))]
-mod tls;
+#[cfg(any(feature = "openai", feature = "deepgram", feature = "load"))]
+pub(crate) mod tls;
 #[cfg(any(feature = "openai", feature = "deepgram", feature = "command"))]
 #[cfg_attr(
     not(all(feature = "openai", feature = "deepgram", feature = "command")),
@@ -47,6 +47,8 @@ pub mod deepgram;
 #[cfg(feature = "openai")]
 pub mod openai;
 
+#[cfg(feature = "load")]
+pub(crate) use address::escape;
 pub use address::{Address, AddressError};
 #[cfg(feature = "tokio")]
 pub use breaker::Breaker;
