@@ -24,9 +24,6 @@ impl Call {
         if news.started {
             actions.push(Action::Tell(Event::SpeechStarted(Role::Caller, self.turn)));
         }
-        if news.stopped {
-            actions.push(Action::Tell(Event::SpeechStopped(Role::Caller, self.turn)));
-        }
         for key in news.keys.into_iter().flatten() {
             let entry = self.keypad.hear(now, key, &self.setup.settings.keys_end);
             self.key_pressed(now, entry, actions);
@@ -150,7 +147,7 @@ impl Call {
                 reply.report.false_alarms += 1;
             }
             actions.push(Action::Tell(Event::FalseAlarm(self.turn)));
-            self.listen.take(now, self.setup.stt_commits);
+            self.take_utterance(now, actions);
         }
     }
 
@@ -179,6 +176,13 @@ impl Call {
         }
     }
 
+    /// The utterance is complete, or it was nothing.
+    fn take_utterance(&mut self, now: Instant, actions: &mut Actions) {
+        if self.listen.take(now, self.setup.stt_commits) {
+            actions.push(Action::Tell(Event::SpeechStopped(Role::Caller, self.turn)));
+        }
+    }
+
     /// After a pause the recogniser is told to finish what it has: once, and soon.
     fn commit_if_paused(&mut self, now: Instant, actions: &mut Actions) {
         let pause = Settings::ms(self.setup.settings.endpointing.commit_ms);
@@ -202,7 +206,7 @@ impl Call {
             let over = silence >= PAUSE_KEPT && (settled || silence >= DEAD_AIR_MAX);
             let words = without(&text, self.phrases, "call.backchannels");
             if over && reply.interruptible && (words.is_empty() || utterance.echo) {
-                self.listen.take(now, commits);
+                self.take_utterance(now, actions);
             }
             return;
         }
@@ -229,7 +233,7 @@ impl Call {
         let (end, text_at) = (utterance.end, self.listen.text_at);
         let speech_end = self.listen.moment(end).unwrap_or(now);
         let echo = utterance.echo;
-        self.listen.take(now, commits);
+        self.take_utterance(now, actions);
         if text.trim().is_empty() || echo {
             if unheard && !echo {
                 let text = self.phrases.text("call.trouble").to_string();
