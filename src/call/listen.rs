@@ -200,6 +200,20 @@ impl Listen {
         if self.is_speaking(now) { self.ear.speech_run() } else { Duration::ZERO }
     }
 
+    /// The sound just heard is our own voice coming back.
+    pub(crate) fn is_ours(&mut self) {
+        let position = self.ear.position();
+        if let Some(utterance) = &mut self.utterance {
+            utterance.ours_until = position;
+        }
+    }
+
+    /// How long ago the sound was last our own voice coming back, in the present utterance.
+    pub(crate) fn since_ours(&self) -> Option<Duration> {
+        let utterance = self.utterance.as_ref().filter(|utterance| utterance.ours_until > 0)?;
+        Some(Rate::WIDE.duration(self.ear.position().saturating_sub(utterance.ours_until)))
+    }
+
     /// How long the caller has been silent: in samples received, and in audio that does not come any more.
     pub(crate) fn silence(&self, now: Instant) -> Duration {
         let end = self.utterance.as_ref().map_or(0, |utterance| utterance.end);
