@@ -414,6 +414,7 @@ impl Stage {
                     self.sink.frame(now, turn, length, peak);
                 }
                 Action::Clear => self.sink.clear(now),
+                Action::Mark(_) if self.script.marks_lost => {}
                 Action::Mark(number) => self.later(self.sink.end().max(self.now), Due::Mark(number)),
                 Action::Hear(_) | Action::Tell(_) | Action::Transfer(_) | Action::Close(_) => {}
             }

@@ -15,3 +15,22 @@ mod caller_says_mm_hm;
 mod door_slams;
 mod history_holds_what_was_heard;
 mod our_own_voice_comes_back;
+
+mod caller_cuts_in_while_booking;
+mod caller_hangs_up_while_booking;
+mod model_asks_for_odd_things;
+mod tool_finishes_while_nobody_speaks;
+mod tool_is_slow;
+
+mod answers_come_too_late;
+mod audio_stalls;
+mod caller_presses_keys;
+mod caller_says_nothing;
+mod marks_come_back;
+mod model_is_late;
+mod process_shuts_down;
+mod recogniser_dies;
+mod staff_take_part;
+mod turn_is_reported;
+mod voice_fails;
+mod we_say_goodbye;
