@@ -30,9 +30,6 @@ impl Call {
         if news.started {
             actions.push(Action::Tell(Event::SpeechStarted(Role::Caller, self.turn)));
         }
-        if news.stopped {
-            actions.push(Action::Tell(Event::SpeechStopped(Role::Caller, self.turn)));
-        }
         self.know_our_voice(now);
         for key in news.keys.into_iter().flatten() {
             let entry = self.keypad.hear(now, key, &self.setup.settings.keys_end);
@@ -167,7 +164,7 @@ impl Call {
                 reply.report.false_alarms += 1;
             }
             actions.push(Action::Tell(Event::FalseAlarm(self.turn)));
-            self.listen.take(now, self.setup.stt_commits);
+            self.take_utterance(now, actions);
         }
     }
 
@@ -196,6 +193,13 @@ impl Call {
         }
     }
 
+    /// The utterance is complete, or it was nothing.
+    fn take_utterance(&mut self, now: Instant, actions: &mut Actions) {
+        if self.listen.take(now, self.setup.stt_commits) {
+            actions.push(Action::Tell(Event::SpeechStopped(Role::Caller, self.turn)));
+        }
+    }
+
     /// After a pause the recogniser is told to finish what it has: once, and soon.
     fn commit_if_paused(&mut self, now: Instant, actions: &mut Actions) {
         let pause = Settings::ms(self.setup.settings.endpointing.commit_ms);
@@ -220,7 +224,7 @@ impl Call {
             let words = without(&text, self.phrases, "call.backchannels");
             let ours = utterance.is_ours() || contains(&reply.text(), &text);
             if over && reply.interruptible && (words.is_empty() || ours) {
-                self.listen.take(now, commits);
+                self.take_utterance(now, actions);
             }
             return;
         }
@@ -247,7 +251,7 @@ impl Call {
         let (end, text_at) = (utterance.end, self.listen.text_at);
         let speech_end = self.listen.moment(end).unwrap_or(now);
         let ours = utterance.is_ours() && (text.is_empty() || contains(self.history.last_agent_text(), &text));
-        self.listen.take(now, commits);
+        self.take_utterance(now, actions);
         if text.trim().is_empty() || ours {
             if unheard && !ours {
                 let text = self.phrases.text("call.trouble").to_string();

@@ -48,7 +48,7 @@ pub struct Given {
 pub struct Settings {
     /// Where calls are taken.
     pub listen: SocketAddr,
-    /// The folder with one file for each tenant; from the file's own folder where it is relative.
+    /// The folder with one file for each tenant; counts from the file's own folder where it is relative.
     pub tenants: PathBuf,
     /// The folder for the tenants' books; likewise.
     pub data: PathBuf,
@@ -86,8 +86,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 18_789),
-            tenants: "config/tenants".into(),
-            data: "data".into(),
+            tenants: "tenants".into(),
+            data: "../data".into(),
             threads: 2,
             reload_s: 5,
             log: Log::default(),
@@ -116,7 +116,8 @@ impl Settings {
             Ok(text) => text,
             // Nobody named a file, and the usual one is not there: the defaults and the flags are enough.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && given.config.is_none() => {
-                return given.over(Self::default()).map_err(|problems| (path, problems));
+                let settings = Self::default().based(path.parent().unwrap_or(Path::new("")));
+                return given.over(settings).map_err(|problems| (path, problems));
             }
             Err(error) => {
                 let problem = Problem::new("--config", error.to_string(), "name a file that is there, or leave it out");
@@ -139,13 +140,21 @@ impl Settings {
             }
         };
         match settings {
-            Some(mut settings) if problems.is_empty() => {
-                settings.tenants = base.join(&settings.tenants);
-                settings.data = base.join(&settings.data);
-                Ok(settings)
-            }
+            Some(settings) if problems.is_empty() => Ok(settings.based(base)),
             _ => Err(problem::sorted(text, problems)),
         }
+    }
+
+    /// Relative folders count from the file's.
+    fn based(mut self, base: &Path) -> Self {
+        for folder in [&mut self.tenants, &mut self.data] {
+            // `config/../data` would need a folder `config`.
+            *folder = match (folder.strip_prefix(".."), base.file_name()) {
+                (Ok(beside), Some(_)) => base.with_file_name("").join(beside),
+                _ => base.join(&folder),
+            };
+        }
+        self
     }
 
     /// What serde cannot know.
@@ -197,8 +206,8 @@ mod tests {
     #[test]
     fn the_example_says_the_defaults() {
         let settings = Settings::parse(EXAMPLE, Path::new("config")).unwrap();
-        let defaults = Settings { data: "config/../data".into(), ..Settings::default() };
-        assert_eq!(settings, defaults);
+        assert_eq!(settings, Settings::default().based(Path::new("config")));
+        assert_eq!((settings.tenants, settings.data), ("config/tenants".into(), "data".into()));
     }
 
     #[test]

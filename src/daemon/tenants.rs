@@ -15,7 +15,7 @@ use anyhow::Context;
 use crate::{
     booking,
     gateway::metrics::{self, Reload},
-    providers,
+    providers::settings::{Engines, build},
     store::{SqliteStore, Store},
     tenant::{Desk, Directory, Problem, Settings, Tenant, TenantId},
 };
@@ -60,11 +60,11 @@ pub(super) fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Reads one file and makes its engines; opens nothing.
-pub(super) fn read(path: &Path) -> Result<(Settings, providers::Engines), Vec<Problem>> {
+pub(super) fn read(path: &Path) -> Result<(Settings, Engines), Vec<Problem>> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| vec![Problem::new("file", error.to_string(), "make it readable")])?;
     let settings = Settings::parse(&text)?;
-    let engines = providers::build(&settings.providers).map_err(|error| {
+    let engines = build(&settings.providers).map_err(|error| {
         let fix = "see [providers] in config/tenants/officina-rossi.toml";
         vec![Problem::new("providers", error.to_string(), fix).found_in(&text)]
     })?;
@@ -138,8 +138,16 @@ impl Folder {
             Some(former) => tenant.succeeding(&former),
             None => tenant,
         };
+        let tenant = Arc::new(tenant);
+        self.directory.put(Arc::clone(&tenant));
         tracing::info!(tenant = %id, engines = ?tenant.engines(), "a tenant takes calls");
-        self.directory.put(Arc::new(tenant));
+        // Calls need not wait for it; until then every sentence comes from the voice itself.
+        tokio::spawn(async move {
+            let missing = tenant.prepare().await;
+            if missing > 0 {
+                tracing::warn!(tenant = %tenant.id(), missing, "the voice did not speak all the house's own sentences");
+            }
+        });
         Ok(id)
     }
 

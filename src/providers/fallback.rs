@@ -19,10 +19,9 @@ use super::{
     Heard, Kind, Llm, ProviderError, Say, Stt, SttCapabilities, Tts, TtsCapabilities,
     breaker::Breaker,
     flow::{Out, flow},
-    rate::Resampler,
 };
 use crate::{
-    audio::Rate,
+    audio::{Rate, Resampler},
     call::{Ask, LlmEvent, SttEvent, TtsEvent},
     language::Language,
 };

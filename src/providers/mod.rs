@@ -28,11 +28,9 @@ mod flow;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 #[cfg(feature = "tokio")]
-mod rate;
-#[cfg(feature = "tokio")]
 pub mod settings;
-#[cfg(any(feature = "openai", feature = "deepgram"))]
-mod tls;
+#[cfg(any(feature = "openai", feature = "deepgram", feature = "load"))]
+pub(crate) mod tls;
 #[cfg(any(feature = "openai", feature = "deepgram", feature = "command"))]
 #[cfg_attr(
     not(all(feature = "openai", feature = "deepgram", feature = "command")),
@@ -49,6 +47,8 @@ pub mod deepgram;
 #[cfg(feature = "openai")]
 pub mod openai;
 
+#[cfg(feature = "load")]
+pub(crate) use address::escape;
 pub use address::{Address, AddressError};
 #[cfg(feature = "tokio")]
 pub use breaker::Breaker;
@@ -120,6 +120,12 @@ pub trait Tts: Send + Sync {
 
     /// Speaks one clause. Ends after [`TtsEvent::Done`].
     fn speak(&self, say: Say) -> BoxStream<'static, Result<TtsEvent, ProviderError>>;
+
+    /// Makes these sentences ready to be spoken at once, where the voice can keep sound. Answers how many it could not
+    /// get.
+    fn prepare(&self, _sentences: Vec<Say>) -> BoxFuture<'static, usize> {
+        Box::pin(async { 0 })
+    }
 
     /// Opens what takes time to open, so that the first request finds it open. Worth calling when a call begins;
     /// failures show when the engine is used.

@@ -6,11 +6,12 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures_util::{
     StreamExt,
+    future::BoxFuture,
     stream::{self, BoxStream},
 };
 
@@ -36,6 +37,12 @@ const OWN: [&str; 9] = [
     "call.shutdown",
 ];
 
+/// The house's own sentences in this language: what [`Tts::prepare`] is given when a tenant starts.
+pub fn own(language: Language) -> Vec<Say> {
+    let phrases = language.phrases();
+    OWN.iter().flat_map(|key| phrases.list(key)).map(|text| Say { text: text.to_string(), language }).collect()
+}
+
 /// A voice that remembers.
 pub struct PhraseCache {
     inner: Arc<dyn Tts>,
@@ -48,42 +55,53 @@ impl PhraseCache {
         Self { inner, kept: Arc::new(Mutex::new(Kept { sounds: VecDeque::new(), bytes: 0, bytes_max })) }
     }
 
-    /// Fetches the house's own sentences, and these. Returns how many could not be had.
-    pub async fn warm(&self, language: Language, more: &[String]) -> usize {
-        let phrases = language.phrases();
-        let own = OWN.iter().flat_map(|key| phrases.list(key)).map(str::to_string);
-        let mut missing = 0;
-        for text in own.chain(more.iter().cloned()) {
-            let say = Say { text, language };
-            if !self.lock().has(&say) && self.fetch(&say).await.is_none() {
-                missing += 1;
-            }
-        }
-        missing
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        lock(&self.kept)
     }
+}
 
-    async fn fetch(&self, say: &Say) -> Option<()> {
-        let mut stream = self.inner.speak(say.clone());
-        let mut sound = Vec::new();
-        while let Some(event) = stream.next().await {
-            match event.ok()? {
-                TtsEvent::Audio(samples) => sound.extend(samples),
-                TtsEvent::Words(_) => {}
-                TtsEvent::Done => break,
-            }
-        }
-        self.lock().keep(say.clone(), sound.into(), true);
-        Some(())
-    }
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+/// The whole sound of a sentence, if it can be had.
+async fn fetch(voice: &dyn Tts, say: Say) -> Option<Vec<i16>> {
+    let mut stream = voice.speak(say);
+    let mut sound = Vec::new();
+    while let Some(event) = stream.next().await {
+        match event.ok()? {
+            TtsEvent::Audio(samples) => sound.extend(samples),
+            TtsEvent::Words(_) => {}
+            TtsEvent::Done => return Some(sound),
+        }
     }
+    None
 }
 
 impl Tts for PhraseCache {
     fn capabilities(&self) -> TtsCapabilities {
         self.inner.capabilities()
+    }
+
+    fn warm(&self) -> BoxFuture<'static, ()> {
+        self.inner.warm()
+    }
+
+    fn prepare(&self, sentences: Vec<Say>) -> BoxFuture<'static, usize> {
+        let (inner, kept) = (self.inner.clone(), self.kept.clone());
+        Box::pin(async move {
+            let mut missing = 0;
+            for say in sentences {
+                if lock(&kept).has(&say) {
+                    continue;
+                }
+                match fetch(&*inner, say.clone()).await {
+                    Some(sound) => lock(&kept).keep(say, sound.into(), true),
+                    None => missing += 1,
+                }
+            }
+            missing
+        })
     }
 
     fn speak(&self, say: Say) -> BoxStream<'static, Result<TtsEvent, ProviderError>> {
@@ -105,7 +123,7 @@ impl Tts for PhraseCache {
                 Ok(TtsEvent::Audio(samples)) => sound.extend_from_slice(samples),
                 Ok(TtsEvent::Done) => {
                     let sound = std::mem::take(&mut sound);
-                    kept.lock().unwrap_or_else(PoisonError::into_inner).keep(say.clone(), sound.into(), false);
+                    lock(&kept).keep(say.clone(), sound.into(), false);
                 }
                 Ok(TtsEvent::Words(_)) | Err(_) => {}
             })
@@ -204,7 +222,8 @@ mod tests {
     fn the_house_s_own_sentences_outlive_the_voice() {
         let voice = Arc::new(Voice { spoken: AtomicUsize::new(0), dies_after: 30 });
         let cache = PhraseCache::new(voice.clone(), 1 << 20);
-        assert_eq!(cache.warm(Language::Italian, &["Buongiorno.".into()]).now_or_never(), Some(0));
+        let sentences = own(Language::Italian).into_iter().chain([say("Buongiorno.")]).collect();
+        assert_eq!(cache.prepare(sentences).now_or_never(), Some(0));
         voice.spoken.store(100, Ordering::Relaxed);
         assert_eq!(hear(&cache, "Buongiorno."), Some(11));
         let filler = Language::Italian.phrases().list("call.fillers").next().expect("there is a filler");

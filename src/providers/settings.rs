@@ -25,7 +25,7 @@ use serde::{
     },
 };
 
-use super::{Fallback, KeyError, Llm, ProviderError, Stt, Tts};
+use super::{Fallback, KeyError, Llm, ProviderError, Stt, Tts, phrases::PhraseCache, receptionist::Receptionist};
 
 #[cfg(feature = "command")]
 use super::command;
@@ -182,7 +182,11 @@ pub fn build(settings: &ProvidersSettings) -> Result<Engines, SettingError> {
     let shared = Shared::new()?;
     let patience = Duration::from_millis(settings.patience_ms);
     let stt = settings.stt.iter().map(|choice| shared.stt(choice)).collect::<Result<Vec<_>, _>>()?;
-    let llm = settings.llm.iter().map(|choice| shared.llm(choice)).collect::<Result<Vec<_>, _>>()?;
+    let mut llm = settings.llm.iter().map(|choice| shared.llm(choice)).collect::<Result<Vec<_>, _>>()?;
+    // Whatever is down, somebody takes the name and the number.
+    if matches!(settings.llm.last(), Some(LlmChoice::Openai(_))) {
+        llm.push(Arc::new(Receptionist::new()));
+    }
     let tts = settings.tts.iter().map(|choice| shared.tts(choice)).collect::<Result<Vec<_>, _>>()?;
     Ok(Engines {
         stt: match only(stt) {
@@ -201,12 +205,18 @@ pub fn build(settings: &ProvidersSettings) -> Result<Engines, SettingError> {
             Only::None => return Err(SettingError::Missing("llm", "set kind to openai or receptionist")),
         },
         tts: match only(tts) {
-            Only::One(one) => one,
-            Only::More(first, others) => Arc::new(Fallback::<dyn Tts>::new(first, others, patience)),
+            Only::One(one) => Arc::new(PhraseCache::new(one, PHRASES_BYTES_MAX)),
+            Only::More(first, others) => {
+                let voice = Fallback::<dyn Tts>::new(first, others, patience);
+                Arc::new(PhraseCache::new(Arc::new(voice), PHRASES_BYTES_MAX))
+            }
             Only::None => return Err(SettingError::Missing("tts", "set kind to deepgram, openai, piper or espeak-ng")),
         },
     })
 }
+
+/// Sound kept for a tenant: the house's own sentences are about a megabyte at 24 kHz.
+const PHRASES_BYTES_MAX: usize = 2 << 20;
 
 /// A list by what stands in it.
 enum Only<T> {
@@ -268,10 +278,7 @@ impl Shared {
 
     fn llm(&self, choice: &LlmChoice) -> Result<Arc<dyn Llm>, SettingError> {
         match choice {
-            // LEAD: when `receptionist` is merged: `Ok(Arc::new(super::receptionist::Receptionist::default()))`.
-            LlmChoice::Receptionist(ReceptionistSettings {}) => {
-                Err(SettingError::Feature("llm", "receptionist", "receptionist"))
-            }
+            LlmChoice::Receptionist(ReceptionistSettings {}) => Ok(Arc::new(Receptionist::new())),
             #[cfg(feature = "openai")]
             LlmChoice::Openai(settings) => Ok(Arc::new(
                 openai::OpenAiLlm::new((**settings).clone(), self.connections.clone()).map_err(key("llm"))?,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::{ClientConfig, RootCertStore};
 
 /// A client's TLS that offers these protocols.
-pub(super) fn config(alpn: &[&[u8]]) -> ClientConfig {
+pub(crate) fn config(alpn: &[&[u8]]) -> ClientConfig {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()

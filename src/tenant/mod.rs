@@ -29,10 +29,12 @@ pub use {
     directory::Directory,
     problem::Problem,
     settings::Settings,
-    shop::{Engines, Profile, Tenant, Twilio, complete},
+    shop::{Profile, Tenant, Twilio, complete},
     token::Tokens,
     tools::{CallEnd, CallRecord, Tools},
 };
 
+#[cfg(feature = "gateway")]
+pub use crate::providers::settings::Engines;
 #[cfg(feature = "gateway")]
 pub(crate) use tools::ending_name;

@@ -18,7 +18,13 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::{Problem, Profile, TenantId, Tokens, Twilio, problem};
-use crate::{booking::Shop, call, language::Language, providers::Key, transport::twilio_signature::Verifier};
+use crate::{
+    booking::Shop,
+    call,
+    language::Language,
+    providers::{Key, settings::ProvidersSettings},
+    transport::twilio_signature::Verifier,
+};
 
 /// A tenant's settings, without mistakes.
 #[derive(Debug)]
@@ -27,8 +33,8 @@ pub struct Settings {
     pub profile: Profile,
     /// The trade.
     pub shop: Arc<Shop>,
-    /// `[providers]`, still to be read by the room of the providers.
-    pub providers: Table,
+    /// The engines that are wanted.
+    pub providers: ProvidersSettings,
 }
 
 /// The shortest token that is let through. Shorter ones can be guessed.
@@ -99,7 +105,7 @@ fn gather(mut table: Table, problems: &mut Vec<Problem>) -> Option<Settings> {
     let tokens = tokens(table.remove("token"), problems);
     let call: Option<call::Settings> = section(&mut table, "call", problems);
     let limits: Option<Limits> = section(&mut table, "limits", problems);
-    let providers = take(&mut table, "providers", problems).unwrap_or_default();
+    let providers: Option<ProvidersSettings> = section(&mut table, "providers", problems);
     let twilio = match table.contains_key("twilio") {
         true => section(&mut table, "twilio", problems).and_then(|account| account_of(account, problems)),
         false => None,
@@ -108,7 +114,7 @@ fn gather(mut table: Table, problems: &mut Vec<Problem>) -> Option<Settings> {
     let top: Top = problem::read(table, "", problems)?;
 
     let id = id(top.id, problems);
-    let (call, limits, shop) = (call?, limits?, shop?);
+    let (call, limits, shop, providers) = (call?, limits?, shop?, providers?);
     if limits.calls_max == 0 || limits.calls_max > CALLS_MAX {
         let fix = format!("write 1 to {CALLS_MAX}");
         problems.push(Problem::new("limits.calls_max", format!("{} is out of range", limits.calls_max), fix));

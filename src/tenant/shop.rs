@@ -13,11 +13,7 @@ use tokio::sync::Notify;
 
 use super::{Admission, Permit, TenantId, Tokens, Tools};
 use crate::{
-    booking::spoken,
-    call,
-    language::Language,
-    providers::{Llm, Stt, Tts},
-    transport::twilio_signature::Verifier,
+    booking::spoken, call, language::Language, providers::settings::Engines, transport::twilio_signature::Verifier,
 };
 
 /// Whether a text answers a question completely, as the trade reads it: what a [`Setup`](call::Setup) is told.
@@ -29,27 +25,6 @@ pub fn complete(question: call::Question, text: &str, language: Language) -> boo
         call::Question::Name => spoken::Asked::Name,
     };
     spoken::complete(asked, text, language)
-}
-
-/// The engines of one tenant.
-#[derive(Clone)]
-pub struct Engines {
-    /// Hears.
-    pub stt: Arc<dyn Stt>,
-    /// Thinks.
-    pub llm: Arc<dyn Llm>,
-    /// Speaks.
-    pub tts: Arc<dyn Tts>,
-}
-
-impl fmt::Debug for Engines {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engines")
-            .field("stt", &self.stt.capabilities().name)
-            .field("llm", &self.llm.name())
-            .field("tts", &self.tts.capabilities().name)
-            .finish()
-    }
 }
 
 /// How a tenant wants to be run: its settings, read and checked.
@@ -154,6 +129,14 @@ impl Tenant {
     /// Its settings.
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// Fetches the sentences that must be at hand whatever happens to the voice. Answers how many could not be had.
+    pub async fn prepare(&self) -> usize {
+        let language = self.profile.call.language;
+        let greeting = Say { text: self.profile.greeting.to_string(), language };
+        let sentences = phrases::own(language).into_iter().chain([greeting]).collect();
+        self.engines.tts.prepare(sentences).await
     }
 
     /// Its engines.

@@ -7,6 +7,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
+use tokio::sync::OnceCell;
 
 use super::{
     mfcc::{BANDS, Bands, Cepstrum, HOP, Moment, Spectrum, WINDOW, loudness, moment},
@@ -38,11 +39,15 @@ const LONGEST: usize = 1_875;
 /// Guesses less sure than this are not words.
 const SURE: f32 = 0.35;
 
-/// What can be recognised, in both languages. Cheap to share.
-#[derive(Debug, Clone)]
+/// What can be recognised. A language is learned, in about half a second, when it is first asked for.
+#[derive(Debug)]
 pub struct Ears {
-    italian: Arc<Templates>,
-    english: Arc<Templates>,
+    /// Who speaks the templates.
+    speech: Arc<Speech>,
+    /// What is said besides the phrasebooks.
+    extra: Vec<(Language, String)>,
+    italian: OnceCell<Arc<Templates>>,
+    english: OnceCell<Arc<Templates>>,
 }
 
 /// A word and when it was said, in seconds from the first sample heard.
@@ -104,44 +109,73 @@ fn confidence(distance: f32) -> f32 {
 }
 
 impl Ears {
-    /// Learns both phrasebooks, and some phrases more, in the callers' voices. Takes about a second.
-    pub async fn with(speech: &Speech, extra: &[(Language, String)]) -> Result<Self, SpeechError> {
-        let (italian, english) =
-            tokio::try_join!(learn(speech, Language::Italian, extra), learn(speech, Language::English, extra))?;
-        Ok(Self { italian: Arc::new(italian), english: Arc::new(english) })
+    /// Ears for the phrasebooks and some phrases more, in the callers' voices.
+    pub const fn new(speech: Arc<Speech>, extra: Vec<(Language, String)>) -> Self {
+        Self { speech, extra, italian: OnceCell::const_new(), english: OnceCell::const_new() }
     }
 
-    /// Learns both phrasebooks.
-    pub async fn new(speech: &Speech) -> Result<Self, SpeechError> {
-        Self::with(speech, &[]).await
+    /// Learns a language, unless it was learned before.
+    ///
+    /// # Errors
+    /// When espeak-ng fails.
+    pub async fn learn(&self, language: Language) -> Result<(), SpeechError> {
+        self.templates(language).await.map(|_| ())
     }
 
-    fn templates(&self, language: Language) -> &Arc<Templates> {
-        match language {
+    async fn templates(&self, language: Language) -> Result<&Arc<Templates>, SpeechError> {
+        let learned = match language {
             Language::Italian => &self.italian,
             Language::English => &self.english,
-        }
+        };
+        learned.get_or_try_init(|| learn(&self.speech, language, &self.extra)).await
     }
 
     /// Listens to a stream.
-    pub fn listen(&self, language: Language) -> Listener {
-        Listener::new(self.templates(language).clone())
+    ///
+    /// # Errors
+    /// When the language was not learned yet and espeak-ng fails.
+    pub async fn listen(&self, language: Language) -> Result<Listener, SpeechError> {
+        Ok(Listener::new(self.templates(language).await?.clone()))
     }
 
     /// Recognises a whole clip at 16 kHz.
-    pub fn recognise(&self, language: Language, pcm: &[i16]) -> Guess {
-        let mut listener = self.listen(language);
-        let frames = framed(&mut listener.spectrum, pcm);
-        listener.tune(&frames);
-        listener.begin(VecDeque::from(frames));
-        listener.finish().unwrap_or_default()
+    ///
+    /// # Errors
+    /// When the language was not learned yet and espeak-ng fails.
+    pub async fn recognise(&self, language: Language, pcm: Vec<i16>) -> Result<Guess, SpeechError> {
+        let mut listener = self.listen(language).await?;
+        // A long clip is many milliseconds of work: not on the thread that serves the others.
+        let recognised = tokio::task::spawn_blocking(move || {
+            let frames = framed(&mut listener.spectrum, &pcm);
+            listener.tune(&frames);
+            listener.begin(VecDeque::from(frames));
+            listener.finish().unwrap_or_default()
+        });
+        Ok(recognised.await.expect("recognising does not panic"))
     }
 }
 
-/// Synthesises and learns one language.
-async fn learn(speech: &Speech, language: Language, extra: &[(Language, String)]) -> Result<Templates, SpeechError> {
+/// Synthesises and learns one language. Without extra phrases all ears of a process share what was learned.
+async fn learn(
+    speech: &Speech,
+    language: Language,
+    extra: &[(Language, String)],
+) -> Result<Arc<Templates>, SpeechError> {
+    static ITALIAN: OnceCell<Arc<Templates>> = OnceCell::const_new();
+    static ENGLISH: OnceCell<Arc<Templates>> = OnceCell::const_new();
     let extra: Vec<String> = extra.iter().filter(|(of, _)| *of == language).map(|(_, phrase)| phrase.clone()).collect();
-    let phrases = Phrasebook::of(language).all(&extra);
+    if !extra.is_empty() {
+        return learn_afresh(speech, language, &extra).await;
+    }
+    let shared = match language {
+        Language::Italian => &ITALIAN,
+        Language::English => &ENGLISH,
+    };
+    shared.get_or_try_init(|| learn_afresh(speech, language, &[])).await.cloned()
+}
+
+async fn learn_afresh(speech: &Speech, language: Language, extra: &[String]) -> Result<Arc<Templates>, SpeechError> {
+    let phrases = Phrasebook::of(language).all(extra);
     let units = || phrases.iter().enumerate().filter(|(_, phrase)| phrase.unit);
     let texts: Vec<&str> = phrases.iter().map(|phrase| phrase.text.as_str()).collect();
     let pieces: Vec<&str> = units().map(|(_, unit)| unit.text.as_str()).collect();
@@ -158,7 +192,7 @@ async fn learn(speech: &Speech, language: Language, extra: &[(Language, String)]
     }))
     .await?;
     let learned = tokio::task::spawn_blocking(move || Templates::learn(&phrases, spoken.iter().flatten()));
-    Ok(learned.await.expect("learning does not panic"))
+    Ok(Arc::new(learned.await.expect("learning does not panic")))
 }
 
 /// What a listener noticed.

@@ -17,7 +17,7 @@ use crate::{
     booking::{
         phone::Phone,
         plate::Plate,
-        spoken::{self, SpokenError, TimeOfDay, words::words},
+        spoken::{self, SpokenError, TimeOfDay, Utterance, words::words},
     },
     call::{Ask, Message, ToolAsk},
     language::Language,
@@ -95,8 +95,8 @@ pub(super) struct Known<'a> {
     presence: bool,
     /// What the caller said since the plate or phone was asked, for dictations in pieces.
     dictation: Vec<String>,
-    /// What our last sentence named as a day and hour; a yes to a model's offer means it.
-    named: (Option<Date>, Option<TimeOfDay>),
+    /// Our last sentence; a yes to a model's offer means the day and hour it names.
+    last_said: &'a str,
 }
 
 /// A day and hour, as far as they were said.
@@ -180,7 +180,7 @@ impl<'a> Known<'a> {
             begun: false,
             presence: false,
             dictation: Vec::new(),
-            named: (None, None),
+            last_said: "",
         };
         for (at, message) in ask.messages.iter().enumerate() {
             match message {
@@ -234,14 +234,16 @@ impl<'a> Known<'a> {
     }
 
     /// A sentence of ours, as far as it was heard.
-    fn agent(&mut self, text: &str, interrupted: bool) {
+    fn agent(&mut self, text: &'a str, interrupted: bool) {
         if text.trim().is_empty() {
             return;
         }
         let phrases = self.language.phrases();
         self.presence = text.trim() == phrases.text("call.still_there");
         self.aside = None;
-        self.tell(text, interrupted);
+        if !self.news.is_empty() {
+            self.tell(text, interrupted);
+        }
         // A cut sentence, a filler or "are you still there" leaves the last question standing.
         if let Some(question) = question(text, self.language) {
             let same = self.asked == Some(question);
@@ -256,10 +258,14 @@ impl<'a> Known<'a> {
         {
             self.done(); // there is no tool to pass it on: the transcript is the message
         }
-        self.named = (
-            spoken::date(text, self.today, self.language).ok().flatten(),
-            spoken::time(text, self.language).filter(|time| matches!(time, TimeOfDay::Exact { .. })),
-        );
+        self.last_said = text;
+    }
+
+    /// The day and hour our last sentence named.
+    fn named(&self) -> (Option<Date>, Option<TimeOfDay>) {
+        let said = Utterance::new(self.last_said, self.language);
+        let time = said.time().filter(|time| matches!(time, TimeOfDay::Exact { .. }));
+        (said.date(self.today).ok().flatten(), time)
     }
 
     /// Takes as told what the caller heard of the news. Half a sentence tells only what it names.
@@ -549,7 +555,7 @@ impl<'a> Known<'a> {
             Some(Question::Choice) if yes && !changed => self.accept(),
             Some(Question::Choice) if no && !changed => {
                 // "No" to Tuesday at nine, then "alle undici": Tuesday stays until another day is said.
-                let date = self.wanted.date.or(self.named.0);
+                let date = self.wanted.date.or_else(|| self.named().0);
                 (self.wanted, self.search, self.rejected) = (Wanted { date, ..Wanted::default() }, None, true);
                 true
             }
@@ -624,11 +630,11 @@ impl<'a> Known<'a> {
 
     /// Takes the day and hour of a sentence of another model, where the caller said yes to it and we know of none.
     fn adopt(&mut self, yes: bool) -> bool {
-        let (Some(date), Some(time)) = self.named else { return false };
         let booking = matches!(self.wants, None | Some(Intent::Book | Intent::Move));
         if !yes || !booking || self.chosen.is_some() || !self.booked.is_empty() {
             return false;
         }
+        let (Some(date), Some(time)) = self.named() else { return false };
         if self.wants.is_none() {
             self.wants = Some(Intent::Book);
         }

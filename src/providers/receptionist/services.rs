@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    booking::spoken::words::{Word, corrected, fold, words},
+    booking::spoken::words::{Word, corrected, words},
     call::ToolSpec,
     language::Language,
 };
@@ -18,6 +18,15 @@ pub(super) struct Service {
     pub id: String,
     /// What callers call it; the first is read back to them.
     pub names: Vec<String>,
+    /// The same as words to listen for.
+    heard: Vec<Vec<Word>>,
+}
+
+impl Service {
+    fn new(id: &str, names: Vec<String>, language: Language) -> Self {
+        let heard = names.iter().map(|name| words(name, language)).collect();
+        Self { id: id.into(), names, heard }
+    }
 }
 
 /// Everything the shop does.
@@ -34,7 +43,7 @@ impl Services {
         });
         let Some(property) = property else {
             let common = language.phrases().list("receptionist.services");
-            return Self(common.map(|name| Service { id: name.into(), names: vec![name.into()] }).collect());
+            return Self(common.map(|name| Service::new(name, vec![name.into()], language)).collect());
         };
         let ids = property.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         let names = |id: &str| -> Vec<String> {
@@ -47,7 +56,7 @@ impl Services {
             }
             names
         };
-        Self(ids.take(SERVICES_MAX).map(|id| Service { id: id.into(), names: names(id) }).collect())
+        Self(ids.take(SERVICES_MAX).map(|id| Service::new(id, names(id), language)).collect())
     }
 
     /// What a service is called in front of the caller.
@@ -65,7 +74,7 @@ impl Services {
     pub fn said(&self, text: &[Word], language: Language) -> Option<&str> {
         corrected(text, language).find_map(|piece| {
             let best = self.0.iter().flat_map(|service| {
-                service.names.iter().filter_map(move |name| score(piece, name, language).map(|score| (score, service)))
+                service.heard.iter().filter_map(move |name| score(piece, name).map(|score| (score, service)))
             });
             // Of two equally good ones the first of the list.
             best.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, service)| service.id.as_str())
@@ -75,18 +84,17 @@ impl Services {
 
 /// How well a name is heard in the words: letters of it that were said, a little more when said in one go. A name of
 /// several words may be said apart ("cambio gomme": "cambiare le gomme"): each long word by its first five letters.
-fn score(text: &[Word], name: &str, language: Language) -> Option<usize> {
-    let name = words(name, language);
+fn score(text: &[Word], name: &[Word]) -> Option<usize> {
     let letters: usize = name.iter().map(|word| word.text.len()).sum();
     if name.is_empty() {
         return None;
     }
-    if text.windows(name.len()).any(|window| window.iter().zip(&name).all(|(said, word)| said.text == word.text)) {
+    if text.windows(name.len()).any(|window| window.iter().zip(name).all(|(said, word)| said.text == word.text)) {
         return Some(letters * 2 + 1);
     }
     let long: Vec<&Word> = name.iter().filter(|word| word.text.len() >= 4).collect();
-    let stem = |word: &str| fold(&word.chars().take(5).collect::<String>());
-    let said = |word: &Word| text.iter().any(|said| said.text.len() >= 4 && stem(&said.text) == stem(&word.text));
+    let same = |said: &str, word: &str| said.chars().count() >= 4 && said.chars().take(5).eq(word.chars().take(5));
+    let said = |word: &Word| text.iter().any(|said| same(&said.text, &word.text));
     (!long.is_empty() && long.iter().all(|word| said(word))).then_some(letters * 2)
 }
 

@@ -10,10 +10,7 @@ use crate::{
     booking::{
         phone::Phone,
         plate::Plate,
-        spoken::{
-            self, SpokenError, TimeOfDay,
-            words::{Word, words},
-        },
+        spoken::{self, SpokenError, TimeOfDay, Utterance, words::Word},
     },
     language::Language,
 };
@@ -121,19 +118,19 @@ pub(super) struct Context<'a> {
 /// Reads an utterance.
 pub(super) fn hear(text: &str, context: Context<'_>) -> Heard {
     let Context { asked, language, today, .. } = context;
-    let words = words(text, language);
-    let has = |key: &'static str| mentions(&words, language, key);
+    let said = Utterance::new(text, language);
+    let words = said.words();
+    let has = |key: &'static str| mentions(words, language, key);
     let intent = INTENTS.into_iter().find(|(_, key)| has(key)).map(|(intent, _)| intent);
-    let (yes, no) = (says_yes(&words, language), says_no(&words, language));
-    let ordinal =
-        matches!(asked, Some(Question::Choice | Question::Which)).then(|| ordinal(&words, language)).flatten();
+    let (yes, no) = (says_yes(words, language), says_no(words, language));
+    let ordinal = matches!(asked, Some(Question::Choice | Question::Which)).then(|| ordinal(words, language)).flatten();
     let seeks = context.seeks.or(intent).filter(|seeks| matches!(seeks, Intent::Move | Intent::Cancel));
     let (mut date, mut time, mut old_date) = match seeks {
-        Some(_) => dates_of_move(&words, today, language),
-        None => (spoken::date(text, today, language), spoken::time(text, language), None),
+        Some(_) => dates_of_move(words, today, language),
+        None => (said.date(today), said.time(), None),
     };
     if asked == Some(Question::Hour) || asked == Some(Question::Choice) {
-        time = time.or_else(|| spoken::asked_time(text, language));
+        time = time.or_else(|| said.asked_time());
     }
     if ordinal.is_some() {
         date = Ok(None); // "il primo" of what was offered, not of the month
@@ -143,31 +140,31 @@ pub(super) fn hear(text: &str, context: Context<'_>) -> Heard {
         (date, time) = (Ok(None), None);
     }
     let name = match asked {
-        Some(Question::Name) => spoken::name(text, language),
-        _ => spoken::introduced_name(text, language),
+        Some(Question::Name) => said.name(),
+        _ => said.introduced_name(),
     };
     let short = words.len() <= 5;
     Heard {
         intent,
         yes: yes && !no,
         no: no && !yes,
-        repeat: short && begins(&words, language, "receptionist.hears_repeat") == words.len() && !words.is_empty(),
+        repeat: short && begins(words, language, "receptionist.hears_repeat") == words.len() && !words.is_empty(),
         wait: has("receptionist.hears_wait"),
         thanks: has("receptionist.hears_thanks"),
         dont_know: has("receptionist.hears_dont_know"),
         any_day: has("receptionist.hears_any_day"),
         another: has("receptionist.hears_another"),
         colleague: has("receptionist.hears_human_help"),
-        service: context.services.said(&words, language).map(str::to_string),
+        service: context.services.said(words, language).map(str::to_string),
         date,
         old_date,
         time,
-        plate: spoken::plate(text, language),
-        phone: spoken::phone(text, language),
+        plate: said.plate(),
+        phone: said.phone(),
         name,
         ordinal,
         fields: FIELDS.into_iter().filter(|(_, key)| has(key)).map(|(field, _)| field).collect(),
-        tells: find(&words, language, "receptionist.tells")
+        tells: find(words, language, "receptionist.tells")
             .map(|(at, used)| raw(&words[at + used..]))
             .filter(|text| !text.is_empty()),
     }
