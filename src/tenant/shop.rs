@@ -131,6 +131,14 @@ impl Tenant {
         &self.profile
     }
 
+    /// Fetches the sentences that must be at hand whatever happens to the voice. Answers how many could not be had.
+    pub async fn prepare(&self) -> usize {
+        let language = self.profile.call.language;
+        let greeting = Say { text: self.profile.greeting.to_string(), language };
+        let sentences = phrases::own(language).into_iter().chain([greeting]).collect();
+        self.engines.tts.prepare(sentences).await
+    }
+
     /// Its engines.
     pub fn engines(&self) -> &Engines {
         &self.engines
