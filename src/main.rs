@@ -29,10 +29,17 @@ enum Command {
     Health(Health),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
         Command::Health(health) => health.run(),
-    }
+    };
+    ended.unwrap_or_else(|error| {
+        #[expect(clippy::print_stderr, reason = "the answer to whoever started us on the command line")]
+        {
+            eprintln!("pronto: {error:#}");
+        }
+        ExitCode::FAILURE
+    })
 }
