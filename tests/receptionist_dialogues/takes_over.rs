@@ -173,3 +173,11 @@ fn without_names_in_the_schema_it_uses_common_ones() {
     ]);
     assert_eq!(call.desk.booked[0].1, "cambio olio");
 }
+
+#[test]
+fn a_look_up_given_up_with_its_turn_is_made_again() {
+    let mut call = Conversation::italian();
+    call.heard("tagliando lunedì");
+    call.asked("find_slots", json!({"service": "tagliando", "date": "2026-04-13"}), None);
+    call.runs(&[("anzi martedì", "martedì 14 aprile")]);
+}

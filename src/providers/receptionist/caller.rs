@@ -3,9 +3,9 @@
 use super::{
     known::{Aside, Known, Search, Snapshot, Wanted, names_appointment},
     understand::{Context, Field, Heard, Intent, hear},
-    words::Question,
+    words::{Question, mentions},
 };
-use crate::booking::spoken::{self, words::words};
+use crate::booking::spoken::{self, TimeOfDay, words::words};
 
 /// Pieces of one dictation that are tried together.
 const DICTATION_MAX: usize = 4;
@@ -15,6 +15,7 @@ impl Known<'_> {
     pub(super) fn caller(&mut self, text: &str) {
         self.begun = true;
         self.aside = None;
+        self.reads_pending = 0; // a look-up is given up with its turn
         let seeks = self.wants.filter(|_| self.target.is_none());
         let services = self.services.clone();
         let context =
@@ -77,11 +78,18 @@ impl Known<'_> {
             // "Va bene così" accepts what was offered.
             Intent::Goodbye if self.asked == Some(Question::Choice) && heard.yes => return false,
             Intent::Goodbye if heard.service.is_some() || heard.plate.is_some() => return false,
+            Intent::Status => self.aside = Some(Aside::Status),
             Intent::Prices => self.aside = Some(Aside::Prices),
             Intent::Hours => self.aside = Some(Aside::Hours),
             Intent::Abandon => self.abandon(),
             Intent::Cancel if self.wants == Some(Intent::Book) && !names_appointment(text, self.language) => {
                 self.abandon();
+            }
+            // "Facciamo un altro giorno", "spostiamo a giovedì" while booking: no appointment is moved yet.
+            Intent::Move if self.wants == Some(Intent::Book) && !names_appointment(text, self.language) => {
+                if self.asked == Some(Question::Choice) && matches!(heard.date, Ok(None)) && heard.time.is_none() {
+                    self.reject();
+                }
             }
             Intent::Book | Intent::Move | Intent::Cancel | Intent::Check => {
                 if self.wants != Some(intent) {
@@ -138,7 +146,8 @@ impl Known<'_> {
         let mut said = heard.old_date.is_some();
         let dated = !matches!(heard.date, Ok(None)) || heard.time.is_some() || heard.any_day;
         // "Avete posto martedì?" books; "allora ci vediamo martedì" after a booking does not.
-        if self.wants.is_none() && dated && self.booked.is_empty() && heard.date.is_ok() {
+        let opening = self.booked.is_empty() && self.asked != Some(Question::More);
+        if self.wants.is_none() && dated && opening && heard.date.is_ok() {
             self.begin(Intent::Book);
         }
         if !matches!(self.wants, Some(Intent::Book | Intent::Move)) {
@@ -152,7 +161,9 @@ impl Known<'_> {
             Err(problem) => (self.problem, said) = (Some(problem), true),
             Ok(None) => {}
         }
-        if let Some(time) = heard.time {
+        let same = self.target.as_ref().and_then(|target| target.start).filter(|_| heard.same_time);
+        let same = same.map(|start| TimeOfDay::Exact { time: start.time(), hour12_ambiguous: false });
+        if let Some(time) = same.or(heard.time) {
             (self.wanted.time, said) = (Some(time), true);
         }
         if heard.any_day {
@@ -182,9 +193,7 @@ impl Known<'_> {
             }
             Some(Question::Choice) if yes && !changed => self.accept(),
             Some(Question::Choice) if no && !changed => {
-                // "No" to Tuesday at nine, then "alle undici": Tuesday stays until another day is said.
-                let date = self.wanted.date.or_else(|| self.named().0);
-                (self.wanted, self.search, self.rejected) = (Wanted { date, ..Wanted::default() }, None, true);
+                self.reject();
                 true
             }
             Some(Question::Change | Question::Confirm) if !heard.fields.is_empty() && !changed => {
@@ -193,7 +202,11 @@ impl Known<'_> {
             }
             Some(Question::More) if self.wants.is_none() => {
                 // "Il tagliando lunedì alle nove, grazie" says again what was booked: no goodbye.
-                let thanks = heard.thanks && !yes && heard.service.is_none() && heard.time.is_none();
+                let bare = heard.service.is_none() && heard.time.is_none();
+                let thanks = heard.thanks && !heard.plain_yes && bare;
+                if heard.plain_yes && bare {
+                    self.aside = Some(Aside::GoAhead);
+                }
                 if no || thanks {
                     self.wants = Some(Intent::Goodbye);
                 }
@@ -222,7 +235,13 @@ impl Known<'_> {
                 }
                 is_message
             }
-            Some(Question::Open) if yes && self.wants.is_none() => {
+            // "Vuole prenotare o spostare?" "Sì" chooses nothing.
+            Some(Question::Open)
+                if yes && self.wants.is_none() && {
+                    let asked = words(self.last_said, self.language);
+                    !mentions(&asked, self.language, "receptionist.hears_move")
+                } =>
+            {
                 self.begin(Intent::Book);
                 true
             }
@@ -240,6 +259,13 @@ impl Known<'_> {
             }
             _ => false,
         }
+    }
+
+    /// The caller wants none of what was offered. "No" to Tuesday at nine, then "alle undici": Tuesday stays until
+    /// another day is said.
+    fn reject(&mut self) {
+        let date = self.wanted.date.or_else(|| self.named().0);
+        (self.wanted, self.search, self.rejected) = (Wanted { date, ..Wanted::default() }, None, true);
     }
 
     /// A yes to an offer: the only slot, or the one the sentence named.

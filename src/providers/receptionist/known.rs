@@ -80,8 +80,12 @@ pub(super) struct Known<'a> {
     pub asked: Option<Question>,
     /// Utterances in a row that said nothing we understood.
     pub misses: usize,
-    /// Tools that still run.
-    pub pending: usize,
+    /// Writes that still run.
+    pub writes_pending: usize,
+    /// Look-ups that still run, asked for in this turn.
+    pub reads_pending: usize,
+    /// The slots found have not been offered yet.
+    pub unoffered: bool,
     /// Tools asked for in the whole call.
     pub tools_asked: usize,
     /// The call is being ended or handed over.
@@ -138,6 +142,9 @@ pub(super) enum Aside {
     Wait,
     Prices,
     Hours,
+    Status,
+    /// "Sì" to "serve altro?".
+    GoAhead,
 }
 
 impl<'a> Known<'a> {
@@ -171,7 +178,9 @@ impl<'a> Known<'a> {
             aside: None,
             asked: None,
             misses: 0,
-            pending: 0,
+            writes_pending: 0,
+            reads_pending: 0,
+            unoffered: false,
             tools_asked: 0,
             over: false,
             begun: false,
@@ -248,6 +257,7 @@ impl<'a> Known<'a> {
                 self.dictation.clear();
             }
             self.asked = Some(question);
+            self.unoffered &= question != Question::Choice;
         }
         if self.wants == Some(Intent::Message)
             && !self.has_tool("take_message")

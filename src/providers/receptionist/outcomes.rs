@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     booking::{phone::Phone, plate::Plate, spoken::TimeOfDay},
-    call::ToolAsk,
+    call::{ToolAsk, ToolKind},
 };
 
 impl Known<'_> {
@@ -19,7 +19,11 @@ impl Known<'_> {
         let arguments: Value = serde_json::from_str(&tool.arguments).unwrap_or(Value::Null);
         self.read_arguments(&tool.name, &arguments);
         let Some(content) = outcome else {
-            self.pending += 1;
+            let kind = self.ask.tools.iter().find(|spec| spec.name == tool.name).map(|spec| spec.kind);
+            match kind {
+                Some(ToolKind::Write | ToolKind::Call) => self.writes_pending += 1,
+                Some(ToolKind::Read) | None => self.reads_pending += 1,
+            }
             return;
         };
         let result = desk::read(content);
@@ -27,6 +31,7 @@ impl Known<'_> {
             "find_slots" => match result {
                 Ok(value) => {
                     self.search = Some(Search { arguments, slots: Ok(desk::slots(&value)) });
+                    self.unoffered = true;
                     if matches!(self.wanted.time, Some(TimeOfDay::Exact { .. })) {
                         self.pick(None);
                     }

@@ -53,7 +53,7 @@ pub(super) fn next(known: &Known<'_>) -> Step {
     if known.misses >= MISSES_MAX || known.tools_asked >= TOOLS_MAX {
         return give_up(known);
     }
-    if known.pending > 0 {
+    if known.writes_pending + known.reads_pending > 0 {
         return Step::say(text(known, "receptionist.pending"));
     }
     if known.aside == Some(Aside::Wait) {
@@ -64,7 +64,8 @@ pub(super) fn next(known: &Known<'_>) -> Step {
     match known.aside {
         Some(Aside::Prices) => parts.push(text(known, "receptionist.prices").into()),
         Some(Aside::Hours) => parts.push(text(known, "receptionist.hours").into()),
-        Some(Aside::Wait) | None => {}
+        Some(Aside::Status) => parts.push(text(known, "receptionist.status").into()),
+        Some(Aside::Wait | Aside::GoAhead) | None => {}
     }
     if !step.words.is_empty() {
         parts.push(step.words);
@@ -88,13 +89,12 @@ fn go_on(known: &Known<'_>) -> Step {
         Some(Intent::Human) => human(known),
         Some(Intent::Goodbye) => goodbye(known),
         // Asides and ends leave no wish behind.
-        None | Some(Intent::Prices | Intent::Hours | Intent::Abandon) => {
-            if matches!(known.aside, Some(Aside::Prices | Aside::Hours)) {
-                Step::say(text(known, "receptionist.callback"))
-            } else {
-                more(known)
-            }
-        }
+        None | Some(Intent::Prices | Intent::Hours | Intent::Status | Intent::Abandon) => match known.aside {
+            Some(Aside::Prices) => Step::say(text(known, "receptionist.callback")),
+            Some(Aside::Hours | Aside::Status) => Step::say(leave(known)),
+            Some(Aside::GoAhead) => Step::say(text(known, "receptionist.go_ahead")),
+            Some(Aside::Wait) | None => more(known),
+        },
     }
 }
 
@@ -207,7 +207,7 @@ fn offer(known: &Known<'_>, slots: &[DateTime]) -> Step {
     let key = if offered.len() == 1 { "receptionist.offer_one" } else { "receptionist.offer" };
     let step = question(known, key, "receptionist.offer_again", &[("slots", &said)]);
     // What is said as news, or was said before, is not said again.
-    if first.is_empty() || refused || known.misses > 0 || known.asked == Some(Question::Choice) {
+    if first.is_empty() || refused || !known.unoffered {
         return step;
     }
     Step::say(format!("{} {}", text(known, first), step.words))
@@ -364,7 +364,13 @@ fn more(known: &Known<'_>) -> Step {
     }
 }
 
-/// A message or a colleague.
+/// A message or a colleague, where there is one to speak to.
+fn leave<'p>(known: &Known<'p>) -> &'p str {
+    let colleague = known.has_tool("transfer_to_human");
+    text(known, if colleague { "receptionist.leave_or_colleague" } else { "receptionist.leave" })
+}
+
+/// We do not know how to go on: a message or a colleague.
 fn help(known: &Known<'_>) -> Step {
     let told = known.news.iter().any(|news| matches!(news, News::NoHuman));
     Step::say(match (told, known.has_tool("transfer_to_human")) {
