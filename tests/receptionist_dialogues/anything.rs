@@ -73,7 +73,7 @@ fn before_write(messages: &[Message], at: usize) -> (Option<&str>, Option<&str>)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_written_without_a_yes(

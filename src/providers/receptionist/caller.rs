@@ -37,6 +37,9 @@ impl Known<'_> {
             self.correcting = false;
         }
         learned |= changed | self.answer(&heard, text, changed);
+        if changed && self.asked == Some(Question::Confirm) {
+            self.asked = None; // what was read back is no more: a yes must follow the new one
+        }
         if heard.wait && !changed && self.aside.is_none() {
             self.aside = Some(Aside::Wait);
         }

@@ -250,8 +250,13 @@ impl<'a> Known<'a> {
         if !self.news.is_empty() {
             self.tell(text, interrupted);
         }
-        // A cut sentence, a filler or "are you still there" leaves the last question standing.
-        if let Some(question) = question(text, self.language) {
+        // A filler or "are you still there" leaves the last question standing; so does a cut sentence, but a yes after
+        // half a read-back is no yes to an earlier one.
+        let question = question(text, self.language);
+        if interrupted && question.is_none() && self.asked == Some(Question::Confirm) {
+            self.asked = None;
+        }
+        if let Some(question) = question {
             let same = self.asked == Some(question);
             if !same {
                 self.dictation.clear();
