@@ -309,7 +309,9 @@ fn no_colleague_can_answer() {
 #[test]
 fn prices_are_for_the_staff() {
     let mut call = Conversation::italian();
-    call.runs(&[("quanto costa un tagliando?", "prezzi"), ("lunedì alle 9", "nome")]);
+    call.runs(&[("quanto costa un cambio gomme?", "prezzi|quando"), ("lunedì alle 9", "nome")]);
+    let mut call = Conversation::italian();
+    call.runs(&[("quanto costa un tagliando?", "da 79 euro|quando"), ("lunedì alle 9", "nome")]);
     let mut call = Conversation::italian();
     call.runs(&[("a che ora siete aperti?", "orari|messaggio")]);
 }

@@ -82,7 +82,10 @@ impl Known<'_> {
             Intent::Goodbye if self.asked == Some(Question::Choice) && heard.yes => return false,
             Intent::Goodbye if heard.service.is_some() || heard.plate.is_some() => return false,
             Intent::Status => self.aside = Some(Aside::Status),
-            Intent::Prices => self.aside = Some(Aside::Prices),
+            Intent::Prices => {
+                self.aside = Some(Aside::Prices);
+                self.priced = heard.service.clone();
+            }
             Intent::Hours => self.aside = Some(Aside::Hours),
             Intent::Abandon => self.abandon(),
             Intent::Cancel if self.wants == Some(Intent::Book) && !names_appointment(text, self.language) => {

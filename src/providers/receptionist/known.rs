@@ -74,6 +74,8 @@ pub(super) struct Known<'a> {
     pub booked: Vec<Appointment>,
     /// What the caller has not been told yet.
     pub news: Vec<News>,
+    /// The service whose price was asked.
+    pub priced: Option<String>,
     /// Asides of the last utterance, answered before going on.
     pub aside: Option<Aside>,
     /// The question the caller heard last.
@@ -119,6 +121,8 @@ pub(super) struct Search {
     pub arguments: Value,
     /// The slots, or that the calendar could not be used.
     pub slots: Result<Vec<DateTime>, ()>,
+    /// Why there is nothing as it was asked, in the tool's words.
+    pub reason: Option<String>,
 }
 
 /// Something that happened and must be told.
@@ -175,6 +179,7 @@ impl<'a> Known<'a> {
             found: None,
             booked: Vec::new(),
             news: Vec::new(),
+            priced: None,
             aside: None,
             asked: None,
             misses: 0,
@@ -232,8 +237,10 @@ impl<'a> Known<'a> {
                 arguments.insert("time".into(), format!("{:02}:{:02}", time.hour(), time.minute()).into());
             }
             Some(TimeOfDay::Morning) => drop(arguments.insert("part".into(), "morning".into())),
-            Some(TimeOfDay::Afternoon) => drop(arguments.insert("part".into(), "afternoon".into())),
-            Some(TimeOfDay::Evening) => drop(arguments.insert("part".into(), "evening".into())),
+            // Shops have no evening of their own: its slots are the last ones of the afternoon.
+            Some(TimeOfDay::Afternoon | TimeOfDay::Evening) => {
+                drop(arguments.insert("part".into(), "afternoon".into()));
+            }
             None => {}
         }
         Value::Object(arguments)

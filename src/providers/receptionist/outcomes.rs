@@ -30,14 +30,15 @@ impl Known<'_> {
         match tool.name.as_str() {
             "find_slots" => match result {
                 Ok(value) => {
-                    self.search = Some(Search { arguments, slots: Ok(desk::slots(&value)) });
+                    let reason = desk::text(&value, "say");
+                    self.search = Some(Search { arguments, slots: Ok(desk::slots(&value)), reason });
                     self.unoffered = true;
                     if matches!(self.wanted.time, Some(TimeOfDay::Exact { .. })) {
                         self.pick(None);
                     }
                 }
                 Err(refusal) if matches!(refusal.error.as_str(), "unavailable" | "bad_arguments") => {
-                    self.search = Some(Search { arguments, slots: Err(()) });
+                    self.search = Some(Search { arguments, slots: Err(()), reason: None });
                 }
                 Err(refusal) => self.refused(refusal),
             },
@@ -138,7 +139,8 @@ impl Known<'_> {
                     (self.wanted, self.search, self.rejected) = (Wanted::default(), None, true);
                 } else {
                     let arguments = self.search_arguments();
-                    self.search = Some(Search { arguments, slots: Ok(refusal.alternatives.clone()) });
+                    self.search = Some(Search { arguments, slots: Ok(refusal.alternatives.clone()), reason: None });
+                    self.unoffered = true;
                 }
             }
         }

@@ -62,7 +62,7 @@ pub(super) fn next(known: &Known<'_>) -> Step {
     let mut parts: Vec<String> = known.news.iter().map(|news| tell(known, news)).collect();
     let step = if needs_help(known) { help(known) } else { go_on(known) };
     match known.aside {
-        Some(Aside::Prices) => parts.push(text(known, "receptionist.prices").into()),
+        Some(Aside::Prices) => parts.push(price(known)),
         Some(Aside::Hours) => parts.push(text(known, "receptionist.hours").into()),
         Some(Aside::Status) => parts.push(text(known, "receptionist.status").into()),
         Some(Aside::Wait | Aside::GoAhead) | None => {}
@@ -186,21 +186,26 @@ fn slot(known: &Known<'_>) -> Result<DateTime, Step> {
         Some(Search { slots: Err(()), .. }) => {
             Step::say(format!("{} {}", text(known, "receptionist.unavailable"), help(known).words))
         }
-        Some(Search { slots: Ok(slots), .. }) if slots.is_empty() => Step::say(text(known, "receptionist.no_slots")),
-        Some(Search { slots: Ok(slots), .. }) => offer(known, slots),
+        Some(Search { slots: Ok(slots), reason, .. }) if slots.is_empty() => match reason {
+            Some(reason) => Step::say(format!("{reason} {}", text(known, "receptionist.when_else"))),
+            None => Step::say(text(known, "receptionist.no_slots")),
+        },
+        Some(Search { slots: Ok(slots), reason, .. }) => offer(known, slots, reason.as_deref()),
     })
 }
 
 /// "C'è posto martedì 14 aprile alle 9, alle 10 o alle 11. Quale preferisce?"
-fn offer(known: &Known<'_>, slots: &[DateTime]) -> Step {
+fn offer(known: &Known<'_>, slots: &[DateTime], reason: Option<&str>) -> Step {
     let offered = offered(known, slots);
     let said = say_starts(&offered, known.language);
     let off_day = known.wanted.date.is_some_and(|date| !offered.iter().any(|slot| slot.date() == date));
     let refused = known.news.iter().any(|news| matches!(news, News::Refused(_)));
-    let first = if off_day {
-        "receptionist.not_that_day"
+    let first = if let Some(reason) = reason {
+        reason
+    } else if off_day {
+        text(known, "receptionist.not_that_day")
     } else if matches!(known.wanted.time, Some(TimeOfDay::Exact { .. })) {
-        "receptionist.not_then"
+        text(known, "receptionist.not_then")
     } else {
         ""
     };
@@ -210,7 +215,7 @@ fn offer(known: &Known<'_>, slots: &[DateTime]) -> Step {
     if first.is_empty() || refused || !known.unoffered {
         return step;
     }
-    Step::say(format!("{} {}", text(known, first), step.words))
+    Step::say(format!("{first} {}", step.words))
 }
 
 /// The slots of a search that are said: on the day and near the hour wanted, else spread over what there is.
@@ -361,6 +366,17 @@ fn more(known: &Known<'_>) -> Step {
         question(known, "receptionist.more", "receptionist.more_again", &[])
     } else {
         question(known, "receptionist.open", "receptionist.open_again", &[])
+    }
+}
+
+/// What the service spoken of costs, where the schema tells; else the staff know.
+fn price(known: &Known<'_>) -> String {
+    let service = known.priced.as_deref().or(known.service.as_deref());
+    match service.and_then(|id| known.services.price(id).map(|price| (known.services.name(id), price))) {
+        Some((service, price)) => {
+            known.language.phrases().fill("receptionist.price", &[("service", &service), ("price", price)])
+        }
+        None => text(known, "receptionist.prices").into(),
     }
 }
 
