@@ -190,6 +190,17 @@ fn denied<T>(words: &[Word], mentions: &[Mention<T>], language: Language) -> Vec
                 _ => {}
             }
         }
+        // "Alle dieci invece delle nove": what stands behind it is what was given up.
+        let instead = phrase(&words[at..], language, "spoken.instead");
+        if instead > 0 {
+            let after = at + instead;
+            let given_up = mentions
+                .iter()
+                .position(|mention| mention.at.end > after && (at + 1..=after + 1).contains(&mention.at.start));
+            if let Some(index) = given_up {
+                denied[index] = true;
+            }
+        }
     }
     denied
 }
