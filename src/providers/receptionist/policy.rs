@@ -483,8 +483,9 @@ fn tell(known: &Known<'_>, news: &News) -> String {
     }
 }
 
-/// Why a tool refused; the words of the tool where we have none.
+/// Why a tool refused: its own sentence, which knows the details ("only the next 90 days"), else ours.
 fn refused(known: &Known<'_>, refusal: &Refusal) -> String {
+    let sentence = refusal.say.as_deref().filter(|say| say.trim_end().ends_with(['.', '!', '?']));
     let key = match refusal.error.as_str() {
         "slot_taken" => "receptionist.error_slot_taken",
         "closed" => "receptionist.error_closed",
@@ -498,7 +499,7 @@ fn refused(known: &Known<'_>, refusal: &Refusal) -> String {
         "bad_plate" | "bad_phone" | "weekday_mismatch" | "ambiguous" => return String::new(),
         _ => return refusal.say.clone().unwrap_or_else(|| text(known, "receptionist.unavailable").into()),
     };
-    text(known, key).into()
+    sentence.unwrap_or_else(|| text(known, key)).into()
 }
 
 /// An appointment as it is said: its start in our words, else what the tool says.
