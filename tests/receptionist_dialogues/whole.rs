@@ -426,12 +426,12 @@ fn a_booking_that_is_refused() {
     call.desk
         .forced
         .push(("book_appointment", json!({"ok": false, "error": "bad_plate", "field": "plate", "say": "?"})));
-    call.desk.forced.push(("book_appointment", json!({"ok": false, "error": "closed", "say": "?"})));
+    call.desk.forced.push(("book_appointment", json!({"ok": false, "error": "closed", "say": "Alle 9 siamo chiusi."})));
     call.runs(&[
         ("tagliando lunedì alle 9, mi chiamo Mario Rossi, targa AB123CD", "confermo"),
         ("sì", "targa"),
         ("AB124CD", "confermo"),
-        ("sì", "chiusa|quale altro giorno"),
+        ("sì", "siamo chiusi|quale altro giorno"),
         ("martedì alle 10", "confermo"),
         ("sì", "fissato"),
     ]);

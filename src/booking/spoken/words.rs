@@ -174,7 +174,9 @@ fn is_choice(between: &[Word]) -> bool {
 fn denied<T>(words: &[Word], mentions: &[Mention<T>], language: Language) -> Vec<bool> {
     let mut denied = vec![false; mentions.len()];
     for (at, word) in words.iter().enumerate() {
-        if listed(&word.text, language, "spoken.denials") {
+        // "Non prima delle dieci" wants ten.
+        let not_before = words.get(at + 1).is_some_and(|next| next.is(&["prima", "before"]));
+        if !not_before && listed(&word.text, language, "spoken.denials") {
             // A pause after "no" makes it an answer of its own: "no, lunedì".
             let behind = mentions.iter().rposition(|mention| mention.at.end == at);
             let ahead = mentions.iter().position(|mention| {

@@ -12,11 +12,12 @@
 //! caller      ... what an utterance changes in it
 //! outcomes    ... what a tool's outcome changes in it
 //! policy      what we know -> the next sentence and the tools to ask for
+//! tell        news, refusals and prices in sentences
 //! words       sentences in two languages, and which question a sentence asks
 //! ```
 //!
 //! It asks one thing at a time, reads back before it books, and after three misunderstandings offers a message or a
-//! colleague. It does not chat, quote prices or diagnose; those callers are offered a message.
+//! colleague. It does not chat or diagnose; of prices it knows what the schema tells. Other callers are offered a message.
 //!
 //! Dropping its stream does nothing on any wire: everything is decided before the first event.
 
@@ -33,6 +34,7 @@ mod known;
 mod outcomes;
 mod policy;
 mod services;
+mod tell;
 mod understand;
 mod words;
 

@@ -1,21 +1,16 @@
 //! What to say and do next, from what we know. One question at a time; nothing is written without a yes.
 
-use jiff::{
-    ToSpan,
-    civil::{DateTime, Weekday},
-};
+use jiff::civil::DateTime;
 use serde_json::{Map, Value, json};
 
 use super::{
-    desk::{Appointment, Refusal},
+    desk::Appointment,
     known::{Aside, Known, News, Search, Wanted},
+    tell::{explain, price, say, tell, text},
     understand::Intent,
     words::{Question, join_or, say_start, say_starts},
 };
-use crate::{
-    booking::spoken::{SpokenError, TimeOfDay, say_date},
-    call::Message,
-};
+use crate::{booking::spoken::TimeOfDay, call::Message};
 
 /// Slots offered in one sentence; more cannot be kept in mind on the phone.
 const OFFERED_MAX: usize = 3;
@@ -369,17 +364,6 @@ fn more(known: &Known<'_>) -> Step {
     }
 }
 
-/// What the service spoken of costs, where the schema tells; else the staff know.
-fn price(known: &Known<'_>) -> String {
-    let service = known.priced.as_deref().or(known.service.as_deref());
-    match service.and_then(|id| known.services.price(id).map(|price| (known.services.name(id), price))) {
-        Some((service, price)) => {
-            known.language.phrases().fill("receptionist.price", &[("service", &service), ("price", price)])
-        }
-        None => text(known, "receptionist.prices").into(),
-    }
-}
-
 /// A message or a colleague, where there is one to speak to.
 fn leave<'p>(known: &Known<'p>) -> &'p str {
     let colleague = known.has_tool("transfer_to_human");
@@ -441,79 +425,7 @@ fn question(known: &Known<'_>, first: &'static str, again: &'static str, values:
     Step::say(known.language.phrases().fill(key, values))
 }
 
-/// Why a day cannot be, with what it may have been.
-fn explain(known: &Known<'_>, problem: SpokenError) -> String {
-    match problem {
-        SpokenError::Past(_) => text(known, "receptionist.past").into(),
-        SpokenError::NoSuchDay => text(known, "receptionist.no_such_day").into(),
-        SpokenError::WeekdayMismatch { said, date } => {
-            let other = nearest(date, said);
-            let mut days = [other, date];
-            days.sort();
-            let [first, second] = days.map(|day| say_date(day, known.language));
-            known.language.phrases().fill("receptionist.mismatch", &[("first", &first), ("second", &second)])
-        }
-    }
-}
-
-/// The day with this weekday nearest to the date.
-fn nearest(date: jiff::civil::Date, weekday: Weekday) -> jiff::civil::Date {
-    let ahead = i32::from(date.weekday().until(weekday));
-    let days = if ahead > 3 { ahead - 7 } else { ahead };
-    date.saturating_add(days.days())
-}
-
-/// What has happened, in a sentence.
-fn tell(known: &Known<'_>, news: &News) -> String {
-    let phrases = known.language.phrases();
-    match news {
-        News::Booked(made) => phrases.fill("receptionist.booked", &[("slot", &say(known, made))]),
-        News::Moved(Some(start)) => phrases.fill("receptionist.moved", &[("slot", &say_start(*start, known.language))]),
-        News::Moved(None) => phrases.fill("receptionist.moved", &[("slot", "")]),
-        News::Cancelled => text(known, "receptionist.cancelled").into(),
-        News::Found(found) => {
-            let said: Vec<String> = found.iter().take(OFFERED_MAX).map(|found| say(known, found)).collect();
-            phrases.fill("receptionist.found", &[("slot", &said.join(", "))])
-        }
-        News::MessageTaken => text(known, "receptionist.message_taken").into(),
-        News::Abandoned => text(known, "receptionist.abandoned").into(),
-        News::NoHuman => text(known, "receptionist.no_human").into(),
-        News::Unavailable => text(known, "receptionist.unavailable").into(),
-        News::Refused(refusal) => refused(known, refusal),
-    }
-}
-
-/// Why a tool refused; the words of the tool where we have none.
-fn refused(known: &Known<'_>, refusal: &Refusal) -> String {
-    let key = match refusal.error.as_str() {
-        "slot_taken" => "receptionist.error_slot_taken",
-        "closed" => "receptionist.error_closed",
-        "holiday" => "receptionist.error_holiday",
-        "past" => "receptionist.error_past",
-        "too_soon" => "receptionist.error_too_soon",
-        "too_far" => "receptionist.error_too_far",
-        "unknown_service" => "receptionist.error_unknown_service",
-        "not_found" => "receptionist.error_not_found",
-        // The question that follows says what is wrong.
-        "bad_plate" | "bad_phone" | "weekday_mismatch" | "ambiguous" => return String::new(),
-        _ => return refusal.say.clone().unwrap_or_else(|| text(known, "receptionist.unavailable").into()),
-    };
-    text(known, key).into()
-}
-
-/// An appointment as it is said: its start in our words, else what the tool says.
-fn say(known: &Known<'_>, appointment: &Appointment) -> String {
-    appointment.start.map_or_else(|| appointment.say.clone(), |start| say_start(start, known.language))
-}
-
 /// A start as the tools read it.
 fn written(start: DateTime) -> String {
     start.strftime("%Y-%m-%dT%H:%M").to_string()
-}
-
-fn text<'p>(known: &Known<'p>, key: &'static str) -> &'p str
-where
-    'static: 'p,
-{
-    known.language.phrases().text(key)
 }
