@@ -1,7 +1,7 @@
 //! What the caller has really heard of a reply. Text is laid on samples as they leave. Where the voice gives no
 //! alignment the position is estimated, and says so.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use super::{ClauseId, WordTiming};
 use crate::audio::Rate;
@@ -57,6 +57,11 @@ impl Spoken {
             "" => Heard::Nothing,
             text => Heard::Part { text, estimated },
         }
+    }
+
+    /// A part of it lies in this stretch of the playout.
+    pub(crate) fn lies_in(&self, stretch: &Range<u64>) -> bool {
+        self.start.is_some_and(|start| start < stretch.end && self.end.is_none_or(|end| end > stretch.start))
     }
 
     /// How many characters were said after this time, by proportion.

@@ -50,6 +50,9 @@ pub const GOODBYE_MAX: Duration = Duration::from_secs(12);
 /// Fillers in one reply; then the call gives up on the answer and says so.
 pub const FILLERS_MAX: u32 = 4;
 
+/// The same for a reply that follows a failed one.
+pub const FILLERS_AFTER_FAILURE: u32 = 1;
+
 /// Replies that failed one after the other before the call ends with an apology.
 pub const FAILURES_MAX: u32 = 3;
 
@@ -65,3 +68,6 @@ pub const FRAMES_BURST: usize = 16;
 
 /// Words of the caller that come this long after the utterance was taken as complete may still belong to it.
 pub const STALE_TEXT: Duration = Duration::from_secs(3);
+
+/// Times our voice is muted in one reply; further ones are taken for a single long one.
+pub const LOST_MAX: usize = 32;

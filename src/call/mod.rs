@@ -233,7 +233,7 @@ impl Call {
             self.mouth.wake(now).map(|at| (at, Deadline::Frame)),
             self.listen.wake(now).map(|at| (at, Deadline::Stall)),
             self.keys_wake().map(|at| (at, Deadline::Keys)),
-            self.patience_wake(now),
+            self.patience_wake(),
             self.reply_wake(now),
             self.silence_wake(answered),
             self.closing.as_ref().map(|closing| (closing.until, Deadline::Goodbye)),

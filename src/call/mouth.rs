@@ -1,11 +1,14 @@
 //! Our voice on its way out: resampled to the line, laid in the playout, encoded and sent frame by frame, never further
 //! ahead than the line allows. "Speaking" is read off here: it means that audio is leaving.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use super::{
     Action, Actions, Turn,
-    limits::{FRAMES_BURST, MARK_LATE, VOICE_AHEAD},
+    limits::{FRAMES_BURST, LOST_MAX, MARK_LATE, VOICE_AHEAD},
 };
 use crate::audio::{CodecError, EchoGuard, Encoder, Line, Pace, Playout, Rate, Resampler};
 
@@ -29,6 +32,8 @@ pub(crate) struct Mouth {
     resampled: Vec<i16>,
     /// Our voice is muted by a control: time passes, silence leaves.
     muted: bool,
+    /// What passed unheard meanwhile: positions in the playout, since the last reply ended.
+    lost: Vec<Range<u64>>,
     /// Until when the sink has voice of ours to play.
     voiced_until: Option<Instant>,
     /// The last mark sent, and when.
@@ -60,6 +65,7 @@ impl Mouth {
             frame: Vec::with_capacity(line.speaks.rate.samples(Line::FRAME)),
             resampled: Vec::new(),
             muted: false,
+            lost: Vec::new(),
             voiced_until: None,
             mark: None,
             marked: None,
@@ -102,6 +108,7 @@ impl Mouth {
                 break;
             }
             self.frame.clear();
+            let before = self.playout.position();
             let voiced = speaks && self.playout.pull(self.samples_per_frame(), &mut self.frame) > 0;
             if !voiced && !self.line.continuous {
                 break;
@@ -114,6 +121,9 @@ impl Mouth {
                 self.frames_out += 1;
                 sent = Sent::Voice;
             } else {
+                if voiced {
+                    lose(&mut self.lost, before..self.playout.position());
+                }
                 let samples = frame.len();
                 actions.send(None, |bytes| encoder.silence(samples, bytes));
                 sent = if sent == Sent::Voice { sent } else { Sent::Silence };
@@ -192,6 +202,11 @@ impl Mouth {
         self.muted = on;
     }
 
+    /// The stretches of the playout that passed unheard since this was last asked.
+    pub(crate) fn take_lost(&mut self) -> Vec<Range<u64>> {
+        std::mem::take(&mut self.lost)
+    }
+
     /// Everything that was to be heard has been heard, as far as can be known.
     pub(crate) fn is_drained(&self, now: Instant) -> bool {
         self.drained_at(now).is_some_and(|at| at <= now)
@@ -253,5 +268,14 @@ impl Mouth {
 
     fn samples_per_frame(&self) -> usize {
         self.line.speaks.rate.samples(Line::FRAME)
+    }
+}
+
+/// Notes a stretch that was lost, joined to the last one where they touch (or where there are too many).
+fn lose(lost: &mut Vec<Range<u64>>, stretch: Range<u64>) {
+    let full = lost.len() >= LOST_MAX;
+    match lost.last_mut() {
+        Some(last) if full || last.end == stretch.start => last.end = stretch.end,
+        Some(_) | None => lost.push(stretch),
     }
 }

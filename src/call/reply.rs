@@ -1,6 +1,6 @@
 //! What we say in one turn, as a value: when it is dropped, nothing of it is left anywhere.
 
-use std::time::Instant;
+use std::{ops::Range, time::Instant};
 
 use super::{
     ClauseId, Ending, Turn, TurnReport,
@@ -53,8 +53,8 @@ pub(crate) struct Reply {
 /// Where the words of a reply come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The model is thinking or talking; it was asked then.
-    Model { asked: Instant },
+    /// The model is thinking or talking; it was asked, or said its last word, then.
+    Model { since: Instant },
     /// The model waits for its tools.
     Tools,
     /// All its words are here.
@@ -211,14 +211,15 @@ impl Reply {
             .collect()
     }
 
-    /// What was heard of it when the playout stands here, part by part: text, whether something is missing, whether
-    /// that is an estimate.
-    pub(crate) fn heard(&self, position: u64, rate: Rate) -> Vec<(Part, String, bool, bool)> {
+    /// What was heard of it when the playout stands here and these stretches were lost, part by part: text, whether
+    /// something is missing, whether that is an estimate.
+    pub(crate) fn heard(&self, position: u64, lost: &[Range<u64>], rate: Rate) -> Vec<(Part, String, bool, bool)> {
         (0..=self.part)
             .map(|part| {
                 let (mut text, mut missing, mut estimated) = (String::new(), false, false);
                 for clause in self.answers().filter(|clause| clause.part == part) {
-                    let words = match clause.heard(position, rate) {
+                    let lost = lost.iter().find(|lost| clause.lies_in(lost));
+                    let words = match clause.heard(lost.map_or(position, |lost| position.min(lost.start)), rate) {
                         Heard::Whole => clause.text.as_str(),
                         Heard::Part { text, estimated: guess } => {
                             (missing, estimated) = (true, guess);

@@ -73,7 +73,7 @@ impl Call {
         self.cut(now, actions);
         self.owed = false;
         self.turn.0 += 1;
-        let mut reply = Reply::new(self.turn, Source::Model { asked: now }, self.setup.settings.language, since);
+        let mut reply = Reply::new(self.turn, Source::Model { since: now }, self.setup.settings.language, since);
         reply.report.asked = Some(self.since_answer(now));
         self.reply = Some(reply);
         self.ask_model(now, actions);
@@ -107,6 +107,7 @@ impl Call {
                     self.late += 1;
                     return;
                 }
+                reply.source = Source::Model { since: now };
                 reply.report.first_word.get_or_insert(at);
                 reply.words(&text);
                 if !reply.is_wordless() {
@@ -201,9 +202,13 @@ impl Call {
     /// The reply cannot be given: the caller is told, and after too many of these the call ends.
     pub(super) fn give_up(&mut self, now: Instant, actions: &mut Actions) {
         self.failures += 1;
+        if self.failures > FAILURES_MAX {
+            // Not even the apology could be said.
+            return self.finish(now, Ending::EnginesFailed, None, actions);
+        }
         self.cut(now, actions);
         let (key, ending) = match self.failures {
-            FAILURES_MAX.. => ("call.apology", Some(Ending::EnginesFailed)),
+            FAILURES_MAX => ("call.apology", Some(Ending::EnginesFailed)),
             _ => ("call.trouble", None),
         };
         self.say(now, self.phrases.text(key).to_string(), ending.is_none(), ending, true, actions);
@@ -325,7 +330,7 @@ impl Call {
             return true;
         }
         reply.next_part();
-        reply.source = Source::Model { asked: now };
+        reply.source = Source::Model { since: now };
         self.ask_model(now, actions);
         true
     }
@@ -344,9 +349,9 @@ impl Call {
     /// The reply is over: history keeps what was heard of it.
     fn end_reply(&mut self, now: Instant, cut: bool, actions: &mut Actions) {
         let Some(reply) = self.reply.take() else { return };
-        let (position, rate) = (self.mouth.position(), self.mouth.rate());
+        let (position, lost, rate) = (self.mouth.position(), self.mouth.take_lost(), self.mouth.rate());
         let mut said = String::new();
-        for (part, text, missing, estimated) in reply.heard(position, rate) {
+        for (part, text, missing, estimated) in reply.heard(position, &lost, rate) {
             self.history.agent(part, &text, cut && missing, estimated);
             if !said.is_empty() && !text.is_empty() {
                 said.push(' ');
@@ -380,7 +385,7 @@ impl Call {
         let farewell = self.setup.settings.end_phrases && ends_with(&said, self.phrases, "call.end_phrases");
         match reply.then_end {
             Some(ending) if !cut => self.close_now(now, ending),
-            None if !cut && farewell => self.close_now(now, Ending::EndPhrase),
+            None if !cut && farewell && self.closing.is_none() => self.close_now(now, Ending::EndPhrase),
             Some(_) | None => {}
         }
     }

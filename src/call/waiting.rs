@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Action, Actions, Call, Deadline, Ending, Event, Input, Settings,
-    limits::{FILLERS_MAX, GOODBYE_MAX, NO_AUDIO},
+    limits::{FILLERS_AFTER_FAILURE, FILLERS_MAX, GOODBYE_MAX, NO_AUDIO},
     reply::Source,
 };
 
@@ -27,7 +27,7 @@ pub(crate) struct Closing {
 impl Call {
     /// A late answer: a filler, and in the end an apology.
     pub(super) fn settle_patience(&mut self, now: Instant, actions: &mut Actions) {
-        let Some((at, why)) = self.patience_wake(now) else { return };
+        let Some((at, why)) = self.patience_wake() else { return };
         if at > now {
             return;
         }
@@ -51,7 +51,7 @@ impl Call {
     }
 
     /// When the caller has waited long enough for something to be said.
-    pub(super) fn patience_wake(&self, now: Instant) -> Option<(Instant, Deadline)> {
+    pub(super) fn patience_wake(&self) -> Option<(Instant, Deadline)> {
         let reply = self.reply.as_ref()?;
         if reply.is_voiced() || self.mouth.has_voice() || self.cut_in.is_some_and(|cut_in| cut_in.held.is_some()) {
             return None;
@@ -59,21 +59,24 @@ impl Call {
         let settings = &self.setup.settings;
         let heard_until = self.mouth.voiced_until().filter(|until| *until > reply.since).unwrap_or(reply.since);
         let from = reply.patience_from.map_or(heard_until, |from| from.max(heard_until));
-        let tool = self.tools.waiting_since(reply.turn);
-        let (limit, why) = match tool {
-            _ if reply.in_aside() => (ASIDE_MAX, Deadline::Filler),
-            Some(_) => (Settings::ms(settings.patience_ms), Deadline::Patience),
-            None => (Settings::ms(settings.filler_ms), Deadline::Filler),
-        };
-        let filler = (reply.fillers < FILLERS_MAX || reply.in_aside()).then_some((from + limit, why));
+        let filler = (from + Settings::ms(settings.filler_ms), Deadline::Filler);
+        if reply.in_aside() {
+            return Some((from + ASIDE_MAX, Deadline::Filler));
+        }
+        let fillers_max = if self.failures == 0 { FILLERS_MAX } else { FILLERS_AFTER_FAILURE };
+        if reply.fillers >= fillers_max {
+            // Nobody believes one more.
+            return Some((filler.0, Deadline::Answer));
+        }
+        let patience = self.tools.waiting_since(reply.turn).map(|since| {
+            let waits = since.max(from) + Settings::ms(settings.patience_ms);
+            (waits, Deadline::Patience)
+        });
         let answer = match reply.source {
-            Source::Model { asked } => Some((asked.max(heard_until) + self.answer_limit(), Deadline::Answer)),
-            Source::Tools | Source::Complete => {
-                filler.is_none().then(|| (from + self.answer_limit(), Deadline::Answer))
-            }
+            Source::Model { since } => Some((since + self.answer_limit(), Deadline::Answer)),
+            Source::Tools | Source::Complete => None,
         };
-        let _ = now;
-        filler.into_iter().chain(answer).min_by_key(|(at, _)| *at)
+        [Some(filler), patience, answer].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// A silent caller is asked, and in the end wished well; a call has a longest duration.

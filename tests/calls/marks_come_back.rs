@@ -19,7 +19,7 @@ fn a_reply_is_over_when_its_mark_is_back() {
             let stopped = t.events().find(|(_, event)| **event == Event::SpeechStopped(Role::Agent, Turn(1)));
             stopped.is_some_and(|(at, _)| at == t.heard()[0].to)
         })
-        .expect("as long as it takes", |t| t.voice() >= CHAR * 27 && t.voice() < CHAR * 27 + ms(20))
+        .expect("as long as it takes", |t| t.voice() >= CHAR * 26 && t.voice() < CHAR * 26 + ms(20))
         .play();
 }
 

@@ -90,6 +90,7 @@ fn our_voice_is_muted_and_time_passes() {
         .expect("silent for a second", |t| {
             !t.sounds_at(2.2) && !t.sounds_at(2.9) && t.sounds_at(1.9) && t.sounds_at(3.2)
         })
+        .expect("what nobody heard is not recorded", |t| t.said().concat().chars().count() * 60 < 2_100)
         .expect("and not said later", |t| t.voice() <= ms(LONG.chars().count() as u64 * 60) - ms(900))
         .play();
 }
@@ -145,5 +146,5 @@ fn a_flood_of_sentences_is_bounded() {
     for at in 0..300 {
         flood = flood.control(1.0 + f64::from(at) * 0.001, say("Un avviso.", false));
     }
-    flood.until(120.0).expect("bounded", |t| t.said().len() <= 66).play();
+    flood.until(120.0).expect("bounded", |t| t.said().iter().filter(|said| *said == "Un avviso.").count() <= 65).play();
 }
