@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+#[cfg(feature = "load")]
+use pronto::daemon::{call::Call, demo::Demo, lab::Lab};
 use pronto::daemon::{check::Check, health::Health, serve::Serve};
 
 /// Answers the telephone of a small business: hears, understands, speaks, and books the appointment
@@ -15,7 +17,8 @@ use pronto::daemon::{check::Check, health::Health, serve::Serve};
 Examples:
   pronto check                 say everything that is wrong in the settings
   pronto serve                 take calls
-  pronto health --ready        ask a running one whether it takes calls"
+  pronto health --ready        ask a running one whether it takes calls
+  pronto demo                  book an appointment on the telephone, here and now, with no key and no server"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -27,12 +30,31 @@ enum Command {
     Serve(Serve),
     Check(Check),
     Health(Health),
+    #[cfg(feature = "load")]
+    Demo(Demo),
+    #[cfg(feature = "load")]
+    Call(Call),
+    #[cfg(feature = "load")]
+    Lab(Lab),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
         Command::Health(health) => health.run(),
-    }
+        #[cfg(feature = "load")]
+        Command::Demo(demo) => demo.run(),
+        #[cfg(feature = "load")]
+        Command::Call(call) => call.run(),
+        #[cfg(feature = "load")]
+        Command::Lab(lab) => lab.run(),
+    };
+    ended.unwrap_or_else(|error| {
+        #[expect(clippy::print_stderr, reason = "the answer to whoever started us on the command line")]
+        {
+            eprintln!("pronto: {error:#}");
+        }
+        ExitCode::FAILURE
+    })
 }

@@ -2,11 +2,19 @@
 //!
 //! Everything is read and checked whole before anything is opened. What it does not do: decide anything about a call.
 
+#[cfg(feature = "load")]
+pub mod call;
 pub mod check;
+#[cfg(feature = "load")]
+pub mod demo;
 pub mod health;
+#[cfg(feature = "load")]
+pub mod lab;
 mod logs;
 pub mod serve;
 mod settings;
 mod tenants;
+#[cfg(feature = "load")]
+mod terminal;
 
 pub use settings::{Given, Log, LogFormat, Settings};

@@ -121,6 +121,10 @@ fn strong(letter: char) -> Piece {
 /// A letter by itself, by its name or by a word of the alphabet; how many words; whether it is a small word too.
 fn named(here: &[Word], language: Language) -> Option<(char, usize, bool)> {
     let first = here.first()?;
+    // "Vu doppia" is a W, but "vu, doppia vu" is a V and a W.
+    let next_is_double = here.get(1).is_some_and(|word| repeat(word, language) == 2)
+        && here.get(2).is_some_and(|word| listed(&word.text, language, "spoken.double_letters"));
+    let here = if next_is_double { &here[..1] } else { here };
     let longest = valued(here, language, "spoken.letters");
     let weak = listed(&first.text, language, "spoken.weak_letters") && !is_capital(first);
     if let Some((used, letter)) = longest {

@@ -174,7 +174,9 @@ fn is_choice(between: &[Word]) -> bool {
 fn denied<T>(words: &[Word], mentions: &[Mention<T>], language: Language) -> Vec<bool> {
     let mut denied = vec![false; mentions.len()];
     for (at, word) in words.iter().enumerate() {
-        if listed(&word.text, language, "spoken.denials") {
+        // "Non prima delle dieci" wants ten.
+        let not_before = words.get(at + 1).is_some_and(|next| next.is(&["prima", "before"]));
+        if !not_before && listed(&word.text, language, "spoken.denials") {
             // A pause after "no" makes it an answer of its own: "no, lunedì".
             let behind = mentions.iter().rposition(|mention| mention.at.end == at);
             let ahead = mentions.iter().position(|mention| {
@@ -188,6 +190,17 @@ fn denied<T>(words: &[Word], mentions: &[Mention<T>], language: Language) -> Vec
                 (Some(index), _) if !word.pause => denied[index] = true,
                 (_, Some(index)) if word.text != "no" => denied[index] = true,
                 _ => {}
+            }
+        }
+        // "Alle dieci invece delle nove": what stands behind it is what was given up.
+        let instead = phrase(&words[at..], language, "spoken.instead");
+        if instead > 0 {
+            let after = at + instead;
+            let given_up = mentions
+                .iter()
+                .position(|mention| mention.at.end > after && (at + 1..=after + 1).contains(&mention.at.start));
+            if let Some(index) = given_up {
+                denied[index] = true;
             }
         }
     }

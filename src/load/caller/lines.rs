@@ -35,7 +35,11 @@ pub enum Lines {
 impl Lines {
     /// Speaks every line of a scenario beforehand, so that nothing has to be waited for in the call.
     pub async fn follow(scenario: Scenario, rate: Rate) -> Result<Self, CallerError> {
-        let speech = Speech::new().await?;
+        Self::spoken_by(&Speech::new().await?, scenario, rate).await
+    }
+
+    /// The same, with a voice that is there already.
+    pub async fn spoken_by(speech: &Speech, scenario: Scenario, rate: Rate) -> Result<Self, CallerError> {
         let voice = voice(&scenario)?;
         let mut spoken = Vec::with_capacity(scenario.steps.len());
         for step in &scenario.steps {

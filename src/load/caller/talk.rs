@@ -50,6 +50,8 @@ const FRAME: Duration = audio::Line::FRAME;
 pub struct Conversation {
     /// Both sides.
     pub recording: Recording,
+    /// When it was dialled: times count from here.
+    pub dialled: Instant,
     /// How it ended.
     pub how: How,
     /// The most that a frame of ours left too late: what is measured is no better than this.
@@ -156,7 +158,7 @@ pub async fn call(
     };
     let how = talk.run(hang_up).await?;
     talk.tell(Happened::Over(how.clone()));
-    Ok(Conversation { recording: talk.recording, how, late_max: talk.late_max })
+    Ok(Conversation { recording: talk.recording, dialled: start, how, late_max: talk.late_max })
 }
 
 /// What a caller without a scenario waits for: the end of the agent's words.

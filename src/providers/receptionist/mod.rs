@@ -9,12 +9,15 @@
 //! understand  one utterance of the caller -> what it says
 //! desk        what the tools answered
 //! known       the whole history -> what we know
+//! caller      ... what an utterance changes in it
+//! outcomes    ... what a tool's outcome changes in it
 //! policy      what we know -> the next sentence and the tools to ask for
+//! tell        news, refusals and prices in sentences
 //! words       sentences in two languages, and which question a sentence asks
 //! ```
 //!
 //! It asks one thing at a time, reads back before it books, and after three misunderstandings offers a message or a
-//! colleague. It does not chat, quote prices or diagnose; those callers are offered a message.
+//! colleague. It does not chat or diagnose; of prices it knows what the schema tells. Other callers are offered a message.
 //!
 //! Dropping its stream does nothing on any wire: everything is decided before the first event.
 
@@ -25,12 +28,20 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use super::{Llm, ProviderError};
 use crate::call::{Ask, Finish, LlmEvent};
 
+mod caller;
 mod desk;
 mod known;
+mod outcomes;
 mod policy;
 mod services;
+mod tell;
 mod understand;
 mod words;
+
+#[cfg(feature = "fuzz")]
+mod fuzz;
+#[cfg(feature = "fuzz")]
+pub use fuzz::fuzz;
 
 /// The built-in engine behind the [`Llm`] trait.
 #[derive(Debug, Clone, Copy, Default)]

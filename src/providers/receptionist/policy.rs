@@ -1,21 +1,16 @@
 //! What to say and do next, from what we know. One question at a time; nothing is written without a yes.
 
-use jiff::{
-    ToSpan,
-    civil::{DateTime, Weekday},
-};
+use jiff::civil::DateTime;
 use serde_json::{Map, Value, json};
 
 use super::{
-    desk::{Appointment, Refusal},
+    desk::Appointment,
     known::{Aside, Known, News, Search, Wanted},
+    tell::{explain, price, say, tell, text},
     understand::Intent,
     words::{Question, join_or, say_start, say_starts},
 };
-use crate::{
-    booking::spoken::{SpokenError, TimeOfDay, say_date},
-    call::Message,
-};
+use crate::{booking::spoken::TimeOfDay, call::Message};
 
 /// Slots offered in one sentence; more cannot be kept in mind on the phone.
 const OFFERED_MAX: usize = 3;
@@ -53,7 +48,7 @@ pub(super) fn next(known: &Known<'_>) -> Step {
     if known.misses >= MISSES_MAX || known.tools_asked >= TOOLS_MAX {
         return give_up(known);
     }
-    if known.pending > 0 {
+    if known.writes_pending + known.reads_pending > 0 {
         return Step::say(text(known, "receptionist.pending"));
     }
     if known.aside == Some(Aside::Wait) {
@@ -62,9 +57,10 @@ pub(super) fn next(known: &Known<'_>) -> Step {
     let mut parts: Vec<String> = known.news.iter().map(|news| tell(known, news)).collect();
     let step = if needs_help(known) { help(known) } else { go_on(known) };
     match known.aside {
-        Some(Aside::Prices) => parts.push(text(known, "receptionist.prices").into()),
+        Some(Aside::Prices) => parts.push(price(known)),
         Some(Aside::Hours) => parts.push(text(known, "receptionist.hours").into()),
-        Some(Aside::Wait) | None => {}
+        Some(Aside::Status) => parts.push(text(known, "receptionist.status").into()),
+        Some(Aside::Wait | Aside::GoAhead) | None => {}
     }
     if !step.words.is_empty() {
         parts.push(step.words);
@@ -88,13 +84,12 @@ fn go_on(known: &Known<'_>) -> Step {
         Some(Intent::Human) => human(known),
         Some(Intent::Goodbye) => goodbye(known),
         // Asides and ends leave no wish behind.
-        None | Some(Intent::Prices | Intent::Hours | Intent::Abandon) => {
-            if matches!(known.aside, Some(Aside::Prices | Aside::Hours)) {
-                Step::say(text(known, "receptionist.callback"))
-            } else {
-                more(known)
-            }
-        }
+        None | Some(Intent::Prices | Intent::Hours | Intent::Status | Intent::Abandon) => match known.aside {
+            Some(Aside::Prices) => Step::say(text(known, "receptionist.callback")),
+            Some(Aside::Hours | Aside::Status) => Step::say(leave(known)),
+            Some(Aside::GoAhead) => Step::say(text(known, "receptionist.go_ahead")),
+            Some(Aside::Wait) | None => more(known),
+        },
     }
 }
 
@@ -186,31 +181,36 @@ fn slot(known: &Known<'_>) -> Result<DateTime, Step> {
         Some(Search { slots: Err(()), .. }) => {
             Step::say(format!("{} {}", text(known, "receptionist.unavailable"), help(known).words))
         }
-        Some(Search { slots: Ok(slots), .. }) if slots.is_empty() => Step::say(text(known, "receptionist.no_slots")),
-        Some(Search { slots: Ok(slots), .. }) => offer(known, slots),
+        Some(Search { slots: Ok(slots), reason, .. }) if slots.is_empty() => match reason {
+            Some(reason) => Step::say(format!("{reason} {}", text(known, "receptionist.when_else"))),
+            None => Step::say(text(known, "receptionist.no_slots")),
+        },
+        Some(Search { slots: Ok(slots), reason, .. }) => offer(known, slots, reason.as_deref()),
     })
 }
 
 /// "C'è posto martedì 14 aprile alle 9, alle 10 o alle 11. Quale preferisce?"
-fn offer(known: &Known<'_>, slots: &[DateTime]) -> Step {
+fn offer(known: &Known<'_>, slots: &[DateTime], reason: Option<&str>) -> Step {
     let offered = offered(known, slots);
     let said = say_starts(&offered, known.language);
     let off_day = known.wanted.date.is_some_and(|date| !offered.iter().any(|slot| slot.date() == date));
     let refused = known.news.iter().any(|news| matches!(news, News::Refused(_)));
-    let first = if off_day {
-        "receptionist.not_that_day"
+    let first = if let Some(reason) = reason {
+        reason
+    } else if off_day {
+        text(known, "receptionist.not_that_day")
     } else if matches!(known.wanted.time, Some(TimeOfDay::Exact { .. })) {
-        "receptionist.not_then"
+        text(known, "receptionist.not_then")
     } else {
         ""
     };
     let key = if offered.len() == 1 { "receptionist.offer_one" } else { "receptionist.offer" };
     let step = question(known, key, "receptionist.offer_again", &[("slots", &said)]);
     // What is said as news, or was said before, is not said again.
-    if first.is_empty() || refused || known.misses > 0 || known.asked == Some(Question::Choice) {
+    if first.is_empty() || refused || !known.unoffered {
         return step;
     }
-    Step::say(format!("{} {}", text(known, first), step.words))
+    Step::say(format!("{first} {}", step.words))
 }
 
 /// The slots of a search that are said: on the day and near the hour wanted, else spread over what there is.
@@ -364,7 +364,13 @@ fn more(known: &Known<'_>) -> Step {
     }
 }
 
-/// A message or a colleague.
+/// A message or a colleague, where there is one to speak to.
+fn leave<'p>(known: &Known<'p>) -> &'p str {
+    let colleague = known.has_tool("transfer_to_human");
+    text(known, if colleague { "receptionist.leave_or_colleague" } else { "receptionist.leave" })
+}
+
+/// We do not know how to go on: a message or a colleague.
 fn help(known: &Known<'_>) -> Step {
     let told = known.news.iter().any(|news| matches!(news, News::NoHuman));
     Step::say(match (told, known.has_tool("transfer_to_human")) {
@@ -419,79 +425,7 @@ fn question(known: &Known<'_>, first: &'static str, again: &'static str, values:
     Step::say(known.language.phrases().fill(key, values))
 }
 
-/// Why a day cannot be, with what it may have been.
-fn explain(known: &Known<'_>, problem: SpokenError) -> String {
-    match problem {
-        SpokenError::Past(_) => text(known, "receptionist.past").into(),
-        SpokenError::NoSuchDay => text(known, "receptionist.no_such_day").into(),
-        SpokenError::WeekdayMismatch { said, date } => {
-            let other = nearest(date, said);
-            let mut days = [other, date];
-            days.sort();
-            let [first, second] = days.map(|day| say_date(day, known.language));
-            known.language.phrases().fill("receptionist.mismatch", &[("first", &first), ("second", &second)])
-        }
-    }
-}
-
-/// The day with this weekday nearest to the date.
-fn nearest(date: jiff::civil::Date, weekday: Weekday) -> jiff::civil::Date {
-    let ahead = i32::from(date.weekday().until(weekday));
-    let days = if ahead > 3 { ahead - 7 } else { ahead };
-    date.saturating_add(days.days())
-}
-
-/// What has happened, in a sentence.
-fn tell(known: &Known<'_>, news: &News) -> String {
-    let phrases = known.language.phrases();
-    match news {
-        News::Booked(made) => phrases.fill("receptionist.booked", &[("slot", &say(known, made))]),
-        News::Moved(Some(start)) => phrases.fill("receptionist.moved", &[("slot", &say_start(*start, known.language))]),
-        News::Moved(None) => phrases.fill("receptionist.moved", &[("slot", "")]),
-        News::Cancelled => text(known, "receptionist.cancelled").into(),
-        News::Found(found) => {
-            let said: Vec<String> = found.iter().take(OFFERED_MAX).map(|found| say(known, found)).collect();
-            phrases.fill("receptionist.found", &[("slot", &said.join(", "))])
-        }
-        News::MessageTaken => text(known, "receptionist.message_taken").into(),
-        News::Abandoned => text(known, "receptionist.abandoned").into(),
-        News::NoHuman => text(known, "receptionist.no_human").into(),
-        News::Unavailable => text(known, "receptionist.unavailable").into(),
-        News::Refused(refusal) => refused(known, refusal),
-    }
-}
-
-/// Why a tool refused; the words of the tool where we have none.
-fn refused(known: &Known<'_>, refusal: &Refusal) -> String {
-    let key = match refusal.error.as_str() {
-        "slot_taken" => "receptionist.error_slot_taken",
-        "closed" => "receptionist.error_closed",
-        "holiday" => "receptionist.error_holiday",
-        "past" => "receptionist.error_past",
-        "too_soon" => "receptionist.error_too_soon",
-        "too_far" => "receptionist.error_too_far",
-        "unknown_service" => "receptionist.error_unknown_service",
-        "not_found" => "receptionist.error_not_found",
-        // The question that follows says what is wrong.
-        "bad_plate" | "bad_phone" | "weekday_mismatch" | "ambiguous" => return String::new(),
-        _ => return refusal.say.clone().unwrap_or_else(|| text(known, "receptionist.unavailable").into()),
-    };
-    text(known, key).into()
-}
-
-/// An appointment as it is said: its start in our words, else what the tool says.
-fn say(known: &Known<'_>, appointment: &Appointment) -> String {
-    appointment.start.map_or_else(|| appointment.say.clone(), |start| say_start(start, known.language))
-}
-
 /// A start as the tools read it.
 fn written(start: DateTime) -> String {
     start.strftime("%Y-%m-%dT%H:%M").to_string()
-}
-
-fn text<'p>(known: &Known<'p>, key: &'static str) -> &'p str
-where
-    'static: 'p,
-{
-    known.language.phrases().text(key)
 }

@@ -27,18 +27,21 @@ pub(super) enum Intent {
     Human,
     Prices,
     Hours,
+    /// Is my car ready?
+    Status,
     Goodbye,
     /// Never mind.
     Abandon,
 }
 
 /// In this order: "vorrei spostare l'appuntamento" moves, though it speaks of an appointment.
-const INTENTS: [(Intent, &str); 10] = [
+const INTENTS: [(Intent, &str); 11] = [
     (Intent::Human, "receptionist.hears_human"),
     (Intent::Abandon, "receptionist.hears_abandon"),
     (Intent::Cancel, "receptionist.hears_cancel"),
     (Intent::Move, "receptionist.hears_move"),
     (Intent::Check, "receptionist.hears_check"),
+    (Intent::Status, "receptionist.hears_status"),
     (Intent::Message, "receptionist.hears_message"),
     (Intent::Prices, "receptionist.hears_prices"),
     (Intent::Hours, "receptionist.hears_hours"),
@@ -73,6 +76,8 @@ pub(super) struct Heard {
     /// Yes and no together are neither.
     pub yes: bool,
     pub no: bool,
+    /// It begins with a plain "sì": "perfetto, grazie" is a yes, but not to "serve altro?".
+    pub plain_yes: bool,
     /// "Come, scusi?"
     pub repeat: bool,
     /// "Un attimo, vado a vedere."
@@ -81,6 +86,8 @@ pub(super) struct Heard {
     pub dont_know: bool,
     /// "Il prima possibile."
     pub any_day: bool,
+    /// "Alla stessa ora" as the appointment that is moved.
+    pub same_time: bool,
     /// "Un altro appuntamento": one more on purpose.
     pub another: bool,
     /// "Un collega", where that was offered.
@@ -148,6 +155,8 @@ pub(super) fn hear(text: &str, context: Context<'_>) -> Heard {
         intent,
         yes: yes && !no,
         no: no && !yes,
+        plain_yes: words.first().is_some_and(|word| word.is(&["si", "yes", "yeah", "yep"])),
+        same_time: has("receptionist.hears_same_time"),
         repeat: short && begins(words, language, "receptionist.hears_repeat") == words.len() && !words.is_empty(),
         wait: has("receptionist.hears_wait"),
         thanks: has("receptionist.hears_thanks"),
