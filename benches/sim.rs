@@ -1,23 +1,32 @@
 //! How fast virtual time is: thousands of invented calls on one core, against the time they would have taken.
 //!
-//! `cargo bench --no-default-features --features sim --bench sim`; `PRONTO_WORLD` says how many calls.
+//! `cargo bench --no-default-features --features sim --bench sim`; `PRONTO_WORLD` says how many calls, from
+//! `PRONTO_FROM`.
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::catch_unwind,
+    time::{Duration, Instant},
+};
 
 use pronto::sim::world;
 
 #[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a benchmark reads the clock and prints")]
 fn main() {
-    let calls = std::env::var("PRONTO_WORLD").ok().and_then(|calls| calls.parse().ok()).unwrap_or(1_000u64);
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
+    let (from, calls) = (number("PRONTO_FROM").unwrap_or(0u64), number("PRONTO_WORLD").unwrap_or(1_000u64));
     let started = Instant::now();
     let mut played = Duration::ZERO;
     let mut broken = 0;
-    for seed in 0..calls {
-        match world::play(seed) {
-            Ok(trace) => played += trace.end(),
-            Err(failed) => {
+    for seed in from..from + calls {
+        match catch_unwind(|| world::play(seed)) {
+            Ok(Ok(trace)) => played += trace.end(),
+            Ok(Err(failed)) => {
                 broken += 1;
                 println!("seed {seed}: {}", failed.promise);
+            }
+            Err(_) => {
+                broken += 1;
+                println!("seed {seed}: panic");
             }
         }
     }

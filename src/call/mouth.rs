@@ -38,8 +38,8 @@ pub(crate) struct Mouth {
     voiced_until: Option<Instant>,
     /// The last mark sent, and when.
     mark: Option<(u32, Instant)>,
-    /// The last mark that came back.
-    marked: Option<u32>,
+    /// Marks sent so far: the number of the next one.
+    marks: u32,
     /// Frames of voice sent.
     pub(crate) frames_out: u64,
 }
@@ -68,7 +68,7 @@ impl Mouth {
             lost: Vec::new(),
             voiced_until: None,
             mark: None,
-            marked: None,
+            marks: 0,
             frames_out: 0,
         })
     }
@@ -183,16 +183,15 @@ impl Mouth {
     /// Asks the peer to tell when it has played what was sent, where it can.
     pub(crate) fn mark(&mut self, now: Instant, actions: &mut Actions) {
         if self.line.marks {
-            let number = self.mark.map_or(self.marked, |(number, _)| Some(number)).map_or(0, |last| last + 1);
-            self.mark = Some((number, now + self.pace.ahead(now)));
-            actions.push(Action::Mark(number));
+            self.mark = Some((self.marks, now + self.pace.ahead(now)));
+            actions.push(Action::Mark(self.marks));
+            self.marks += 1;
         }
     }
 
-    /// A mark came back.
+    /// A mark came back; one that was never sent says nothing.
     pub(crate) fn marked(&mut self, number: u32) {
-        self.marked = Some(self.marked.map_or(number, |last| last.max(number)));
-        if self.mark.is_some_and(|(last, _)| number >= last) {
+        if number < self.marks && self.mark.is_some_and(|(last, _)| number >= last) {
             self.mark = None;
         }
     }

@@ -165,7 +165,8 @@ impl Call {
             self.close_after_reply(now, Ending::Shutdown, None, "call.shutdown");
         }
         if let Some(closing) = &mut self.closing {
-            closing.until = closing.until.min(now + within.max(Duration::from_millis(1)));
+            let within = within.clamp(Duration::from_millis(1), GOODBYE_MAX);
+            closing.until = closing.until.min(now + within);
         }
     }
 

@@ -45,6 +45,8 @@ pub struct Script {
     pub until: Duration,
     /// Our voice comes back to us this many decibels softer, this much later.
     pub echo: Option<(i32, Duration)>,
+    /// Marks come back that were never sent.
+    pub marks_invented: Vec<(Duration, u32)>,
     /// The caller hangs up without a goodbye.
     pub line_breaks: bool,
     /// Anything but sound and words of engines comes a second time, this often in a hundred.
@@ -189,6 +191,7 @@ impl Default for Script {
             greeting: String::new(),
             until: Duration::from_secs(60),
             echo: None,
+            marks_invented: Vec::new(),
             line_breaks: false,
             twice: 0,
             jumbled: None,

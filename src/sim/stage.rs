@@ -240,6 +240,9 @@ impl Stage {
         for (place, (at, _)) in self.script.keys.clone().into_iter().enumerate() {
             self.later(at, Due::Key(place));
         }
+        for (at, number) in self.script.marks_invented.clone() {
+            self.later(at, Due::Mark(number));
+        }
         for (place, (at, _)) in self.script.controls.clone().into_iter().enumerate() {
             self.later(at, Due::Control(place));
         }

@@ -179,6 +179,9 @@ fn engines(random: &mut Random, script: &mut Script) {
     };
     script.voice_rate = random.percent(15).then_some(Rate::VOICE);
     script.marks_lost = random.percent(5);
+    if random.percent(5) {
+        script.marks_invented.push((random.ms(0, 20_000), *random.pick(&[0, 1, 7, u32::MAX])));
+    }
     script.model.clear();
     for number in 0..random.between(1, 8) {
         script.model.push(answer(random, number));

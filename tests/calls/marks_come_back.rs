@@ -47,3 +47,17 @@ fn a_line_without_marks_is_asked_for_none() {
         .expect("none", |t| !t.actions().iter().any(|(_, action)| matches!(action, Action::Mark(_) | Action::Clear)))
         .play();
 }
+
+#[test]
+fn a_mark_that_was_never_sent_says_nothing() {
+    story()
+        .line(clearing())
+        .script(|script| script.marks_invented = vec![(s(0.5), u32::MAX), (s(1.5), 7)])
+        .greeting("Officina Rossi, buongiorno.")
+        .until(5.0)
+        .expect("heard whole before it is over", |t| {
+            let stopped = t.events().find(|(_, event)| **event == Event::SpeechStopped(Role::Agent, Turn(1)));
+            stopped.is_some_and(|(at, _)| at == t.heard()[0].to)
+        })
+        .play();
+}

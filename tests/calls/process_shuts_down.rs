@@ -48,3 +48,13 @@ fn a_booking_that_runs_is_recorded() {
         .expect("recorded", |t| t.outcome("ask-book_appointment") == Some(r#"{"ok":true}"#))
         .play();
 }
+
+#[test]
+fn time_without_end_is_no_more_than_a_goodbye_takes() {
+    story()
+        .voice_hangs()
+        .script(|script| script.shutdown = Some((s(2.0), std::time::Duration::MAX)))
+        .until(40.0)
+        .expect("closed", |t| t.ending().is_some_and(|(at, why)| why == Ending::Shutdown && at <= s(14.1)))
+        .play();
+}
