@@ -156,11 +156,7 @@ impl Conversation {
         (self.call, self.actions)
     }
 
-    fn give(&mut self, input: Input<'static>, handle: &mut Handle<'_>) {
-        self.give_any(input, handle);
-    }
-
-    fn give_any(&mut self, input: Input<'_>, handle: &mut Handle<'_>) {
+    fn give(&mut self, input: Input<'_>, handle: &mut Handle<'_>) {
         self.actions.clear();
         self.wake = handle(&mut self.call, self.start + self.now, input, &mut self.actions);
         for place in 0..self.actions.list().len() {

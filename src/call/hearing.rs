@@ -193,6 +193,27 @@ impl Call {
         }
     }
 
+    /// The silence that ends the present utterance, by what was said. Weighed once for each text: reading it costs more
+    /// than hearing a frame.
+    fn wanted_silence(&mut self) -> Duration {
+        let (settings, turn) = (&self.setup.settings, self.turn);
+        let Some(utterance) = self.listen.utterance.as_mut().filter(|_| self.reply.is_none()) else {
+            return PAUSE_KEPT;
+        };
+        if let Some((_, wanted)) = utterance.weighed.filter(|(at, _)| *at == turn) {
+            return wanted;
+        }
+        let wanted = if settings.endpointing.trust_engine && utterance.engine_end {
+            PAUSE_KEPT
+        } else {
+            let question = Question::of(self.history.last_agent_text(), self.phrases);
+            let text = utterance.text();
+            settings.endpointing.silence(&text, question, self.setup.complete, settings.language).max(PAUSE_KEPT)
+        };
+        utterance.weighed = Some((turn, wanted));
+        wanted
+    }
+
     /// The utterance is complete, or it was nothing.
     fn take_utterance(&mut self, now: Instant, actions: &mut Actions) {
         if self.listen.take(now, self.setup.stt_commits) {
@@ -210,20 +231,29 @@ impl Call {
 
     /// Weighs whether the caller has finished.
     pub(super) fn settle_utterance(&mut self, now: Instant, actions: &mut Actions) {
+        if self.listen.utterance.is_none() || self.listen.is_speaking(now) {
+            return;
+        }
+        let silence = self.listen.silence(now);
+        if silence < PAUSE_KEPT {
+            // Too short to be the end of anything.
+            return;
+        }
+        let wanted = self.wanted_silence();
         let Some(utterance) = &self.listen.utterance else { return };
-        if self.listen.is_speaking(now) {
+        if self.reply.is_none() && silence < wanted {
             return;
         }
         let (settings, commits) = (&self.setup.settings, self.setup.stt_commits);
-        let silence = self.listen.silence(now);
         let settled = utterance.is_settled(commits) && (!commits || utterance.committed_at >= utterance.end);
-        let text = utterance.text();
         if let Some(reply) = &self.reply {
             // While we speak only words cut in, and those are weighed elsewhere: this was a backchannel or a noise.
-            let over = silence >= PAUSE_KEPT && (settled || silence >= DEAD_AIR_MAX);
+            if !reply.interruptible || !settled && silence < DEAD_AIR_MAX {
+                return;
+            }
+            let text = utterance.text();
             let words = without(&text, self.phrases, "call.backchannels");
-            let ours = utterance.is_ours() || contains(&reply.text(), &text);
-            if over && reply.interruptible && (words.is_empty() || ours) {
+            if words.is_empty() || utterance.is_ours() || contains(&reply.text(), &text) {
                 self.take_utterance(now, actions);
             }
             return;
@@ -231,15 +261,7 @@ impl Call {
         if self.closing.is_some() {
             return;
         }
-        let question = Question::of(self.history.last_agent_text(), self.phrases);
-        let mut wanted = settings.endpointing.silence(&text, question, self.setup.complete, settings.language);
-        if settings.endpointing.trust_engine && utterance.engine_end {
-            wanted = PAUSE_KEPT;
-        }
-        wanted = wanted.max(PAUSE_KEPT);
-        if silence < wanted {
-            return;
-        }
+        let text = utterance.text();
         let patience =
             Settings::ms(settings.endpointing.transcript_ms_max).min(DEAD_AIR_MAX.saturating_sub(wanted) / 2);
         let late = silence >= wanted + patience;
