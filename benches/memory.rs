@@ -6,15 +6,15 @@
 //! by the allocator, which does not see libopus; what the system sees is the change of resident memory.
 #![expect(clippy::print_stdout, reason = "a report")]
 
-mod conversation;
+mod talk;
 
 use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
-use conversation::{Conversation, Packets, ROUND};
 #[cfg(feature = "opus")]
-use pronto::audio::Codec;
-use pronto::audio::{Format, Line, Rate};
+use pronto::audio::{Codec, Rate};
+use pronto::audio::{Format, Line};
+use talk::{Conversation, Packets, ROUND};
 
 /// The second answer waits to be heard and nothing of it has left: three seconds of voice in the playout, on a line that
 /// can clear a second of what has left as well.
