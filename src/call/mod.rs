@@ -219,6 +219,9 @@ impl Call {
         self.settle_utterance(now, actions);
         self.settle_keys(now, actions);
         self.settle_patience(now, actions);
+        if self.over.is_some() {
+            return false;
+        }
         self.settle_voice(now, actions);
         self.settle_reply(now, actions) | self.settle_silence(now, actions) | self.settle_ending(now, actions)
     }

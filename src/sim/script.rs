@@ -45,6 +45,10 @@ pub struct Script {
     pub until: Duration,
     /// Our voice comes back to us this many decibels softer, this much later.
     pub echo: Option<(i32, Duration)>,
+    /// The caller's bytes are cut anywhere, and not where samples end.
+    pub odd_pieces: bool,
+    /// The rate of the voice, where it is not the line's.
+    pub voice_rate: Option<Rate>,
     /// Marks never come back, on a line that has them.
     pub marks_lost: bool,
     /// The length of the caller's frames.
@@ -97,6 +101,8 @@ pub struct Tool {
     pub takes: Duration,
     /// What it answers.
     pub answers: crate::call::Outcome,
+    /// It answers twice, the second time this much later.
+    pub again: Option<Duration>,
 }
 
 /// How the recogniser behaves.
@@ -174,6 +180,8 @@ impl Default for Script {
             greeting: String::new(),
             until: Duration::from_secs(60),
             echo: None,
+            odd_pieces: false,
+            voice_rate: None,
             marks_lost: false,
             frame: Duration::from_millis(20),
             caller: None,

@@ -148,7 +148,7 @@ fn engines(random: &mut Random, script: &mut Script) {
     let outcome = |then| Outcome { content: r#"{"ok":true}"#.into(), then };
     let mut tool = |name: &str, kind, then| {
         let takes = if random.percent(80) { random.ms(1, 800) } else { random.ms(800, 9_000) };
-        script.tools.push(Tool { spec: spec(name, kind), takes, answers: outcome(then) });
+        script.tools.push(Tool { spec: spec(name, kind), takes, answers: outcome(then), again: None });
     };
     tool("find_slots", ToolKind::Read, Then::GoOn);
     tool("book_appointment", ToolKind::Write, Then::GoOn);
