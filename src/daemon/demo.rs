@@ -31,7 +31,7 @@ use crate::{
     gateway::{self, DrainSettings, Gateway},
     load::{
         caller::{Conversation, Lines, Placement, Scenario, Wire, call},
-        lab::{Lab, LabSettings},
+        lab::{Lab, LabSettings, journal::Page},
     },
     store::{SqliteStore, Store},
     tenant::{CallRecord, Directory},
@@ -138,6 +138,8 @@ pub struct Played {
     pub books: PathBuf,
     /// Both sides as a stereo WAV.
     pub wav: PathBuf,
+    /// What the lab was asked, and what it answered.
+    pub lab: Page,
     /// What should be in the books: plate, day and hour.
     pub expected: (String, DateTime),
 }
@@ -187,6 +189,7 @@ impl Play {
         let conversation = call(&placement, said, &mut told, interrupted).await;
         // What the call leaves behind is kept before the gateway is gone.
         running.stop().await?;
+        let journal = lab.journal();
         lab.stop().await;
         let conversation = conversation?;
 
@@ -199,6 +202,7 @@ impl Play {
             appointments: appointments(&books, id.as_str()).await?,
             books,
             wav,
+            lab: journal,
             expected,
         })
     }

@@ -6,7 +6,10 @@ use super::Played;
 use crate::{
     booking::Status,
     call::{Message, TurnReport},
-    load::caller::{How, measure},
+    load::{
+        caller::{How, measure},
+        lab::journal::Endpoint,
+    },
 };
 
 /// The longest the agent may go on speaking when the caller cuts in.
@@ -39,6 +42,7 @@ impl Played {
     pub fn verdict(&self) -> Verdict {
         let mut verdict = Verdict::default();
         verdict.judge(self.is_over(), "the call came to its end");
+        verdict.judge(self.is_served(), "the engines answered over the wire, and nothing stood in for them");
         verdict.judge(self.is_booked(), "the appointment is in the books, with the hour the caller changed to");
         verdict.judge(self.is_cut(), "the agent was silent at once when the caller cut in");
         verdict.judge(self.is_true(), "the history holds only what was heard");
@@ -72,6 +76,17 @@ impl Played {
             How::TooLong => Err("the call did not end".into()),
             How::Broke(why) => Err(format!("the line broke: {why}")),
         }
+    }
+
+    /// Hearing, thinking and speaking were the lab's: a built-in engine that stood in would hide what is broken.
+    fn is_served(&self) -> Result<(), String> {
+        for endpoint in [Endpoint::Nova, Endpoint::Chat, Endpoint::Aura] {
+            let counts = self.lab.endpoints.get(&endpoint).copied().unwrap_or_default();
+            if counts.finished + counts.cancelled == 0 || counts.refused > 0 {
+                return Err(format!("the lab's {endpoint:?} did not serve the call: {counts:?}"));
+            }
+        }
+        Ok(())
     }
 
     fn is_booked(&self) -> Result<(), String> {
