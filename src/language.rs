@@ -72,8 +72,13 @@ impl Phrases {
     }
 
     /// A list kept as one string with `|` between its items (backchannels, end phrases, names of months).
-    pub fn list(&self, key: &'static str) -> impl Iterator<Item = &str> {
-        self.text(key).split('|').map(str::trim).filter(|item| !item.is_empty())
+    pub fn list<'k>(&'k self, key: &'k str) -> impl Iterator<Item = &'k str> {
+        self.0.get(key).map_or(key, String::as_str).split('|').map(str::trim).filter(|item| !item.is_empty())
+    }
+
+    /// Every `section.key` there is.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// Whether the language has the key.

@@ -38,8 +38,8 @@ enum Command {
     Lab(Lab),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
         Command::Health(health) => health.run(),
@@ -49,5 +49,12 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Call(call) => call.run(),
         #[cfg(feature = "load")]
         Command::Lab(lab) => lab.run(),
-    }
+    };
+    ended.unwrap_or_else(|error| {
+        #[expect(clippy::print_stderr, reason = "the answer to whoever started us on the command line")]
+        {
+            eprintln!("pronto: {error:#}");
+        }
+        ExitCode::FAILURE
+    })
 }

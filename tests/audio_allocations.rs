@@ -1,5 +1,7 @@
 //! Once a call is under way no frame allocates, in either direction; and what a call's sound holds in memory is bounded.
 
+#![expect(clippy::print_stdout, reason = "the memory of a call is a number to be read")]
+
 use std::time::Duration;
 
 use allocation_counter::measure;

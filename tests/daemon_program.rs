@@ -1,5 +1,6 @@
 //! The program itself: its command line, its settings, its signals.
 #![cfg(feature = "daemon")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails loudly, and watches the real clock")]
 
 use std::{
     fs,

@@ -1,5 +1,6 @@
 //! The door of the gateway over loopback: who is let in, who is not, and what they are told.
 #![cfg(feature = "gateway")]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test fails loudly")]
 
 mod gateway_shop;
 
@@ -19,7 +20,7 @@ use tokio_tungstenite::{
 };
 
 /// A gateway with one shop, `rossi`.
-async fn door(calls_max: usize, connections_max: usize) -> Running {
+fn door(calls_max: usize, connections_max: usize) -> Running {
     let script = Script::new(&[], &[]);
     Running::start(
         [tenant("rossi", "", calls_max, &script)],
@@ -64,7 +65,7 @@ async fn closed(socket: &mut WebSocketStream<TcpStream>) -> (CloseCode, String) 
 
 #[tokio::test]
 async fn a_wrong_or_missing_token_is_refused_before_the_upgrade() {
-    let door = door(1, 100).await;
+    let door = door(1, 100);
     for token in [None, Some("sbagliato"), Some("")] {
         let (status, body) = refused(&door, "/v1/stream/rossi", token).await;
         assert_eq!((status, &body["field"]), (401, &"authorization".into()));
@@ -77,7 +78,7 @@ async fn a_wrong_or_missing_token_is_refused_before_the_upgrade() {
 
 #[tokio::test]
 async fn an_unknown_tenant_is_not_found() {
-    let door = door(1, 100).await;
+    let door = door(1, 100);
     for path in ["/v1/stream/bianchi", "/v1/stream/..%2f", "/v1/stream/", "/twilio/bianchi"] {
         let (status, body) = refused(&door, path, Some(TOKEN)).await;
         assert_eq!((status, &body["field"]), (404, &"tenant".into()), "{path}");
@@ -89,7 +90,7 @@ async fn an_unknown_tenant_is_not_found() {
 
 #[tokio::test]
 async fn a_request_that_is_no_websocket_is_told_so() {
-    let door = door(1, 100).await;
+    let door = door(1, 100);
     let answer = request(&door, "GET /v1/stream/rossi?token=segreto HTTP/1.1").await;
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("Sec-WebSocket-Key"), "{answer}");
     let answer = request(&door, "POST /v1/stream/rossi HTTP/1.1").await;
@@ -101,7 +102,7 @@ async fn a_request_that_is_no_websocket_is_told_so() {
 
 #[tokio::test]
 async fn a_message_of_ten_megabytes_closes_with_1009_and_says_why() {
-    let door = door(1, 100).await;
+    let door = door(1, 100);
     let mut socket = door.dial("/twilio/rossi", Some(TOKEN)).await.unwrap();
     let _ = socket.send(Message::Text("x".repeat(10 << 20).into())).await;
     let (code, reason) = closed(&mut socket).await;
@@ -113,7 +114,7 @@ async fn a_message_of_ten_megabytes_closes_with_1009_and_says_why() {
 
 #[tokio::test]
 async fn a_stream_that_is_not_described_as_it_should_be_is_closed() {
-    let door = door(5, 100).await;
+    let door = door(5, 100);
     let cases = [
         (Message::Text("{{{".into()), CloseCode::Policy),
         (Message::Text(r#"{"event":"media","media":{"payload":"//"}}"#.into()), CloseCode::Policy),
@@ -131,7 +132,7 @@ async fn a_stream_that_is_not_described_as_it_should_be_is_closed() {
 
 #[tokio::test]
 async fn a_stranger_who_never_describes_the_stream_takes_no_line() {
-    let door = door(1, 100).await;
+    let door = door(1, 100);
     let _stranger = door.dial("/twilio/rossi", None).await.unwrap();
     let known = door.dial("/twilio/rossi", Some(TOKEN)).await;
     assert!(known.is_ok(), "the line is free");
@@ -142,7 +143,7 @@ async fn a_stranger_who_never_describes_the_stream_takes_no_line() {
 
 #[tokio::test]
 async fn connections_are_bounded() {
-    let door = door(1, 2).await;
+    let door = door(1, 2);
     let _first = TcpStream::connect(door.address).await.unwrap();
     let _second = TcpStream::connect(door.address).await.unwrap();
     let answer = request(&door, "GET /healthz HTTP/1.1").await;
@@ -152,7 +153,7 @@ async fn connections_are_bounded() {
 
 #[tokio::test]
 async fn health_and_readiness_say_where_it_stands() {
-    let door = door(1, 100).await;
+    let door = door(1, 100);
     let answer = request(&door, "GET /readyz HTTP/1.1").await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""step":"accepting""#), "{answer}");
     alive(&door).await;

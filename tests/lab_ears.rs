@@ -1,5 +1,6 @@
 //! The lab's ears hear what the simulated callers say, and a damaged line is heard as damage.
 #![cfg(feature = "load")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on has failed; rates are printed")]
 
 use std::sync::Arc;
 
@@ -121,9 +122,12 @@ fn telephone(pcm: &[i16]) -> Vec<i16> {
 /// Without optimisation listening is twenty times slower: then every eighth phrase has to do.
 const STEP: usize = if cfg!(debug_assertions) { 8 } else { 1 };
 
+/// What was said, and its sound.
+type Said = Vec<(String, Vec<i16>)>;
+
 /// Ears take a second to learn: once is enough for all tests.
 async fn ready() -> (&'static Ears, &'static [(String, Vec<i16>)]) {
-    static READY: OnceCell<(Ears, Vec<(String, Vec<i16>)>)> = OnceCell::const_new();
+    static READY: OnceCell<(Ears, Said)> = OnceCell::const_new();
     let (ears, said) = READY
         .get_or_init(async || {
             let speech = Arc::new(Speech::new().await.expect("espeak-ng is installed"));

@@ -1,5 +1,6 @@
 //! The lab's emulators, over real HTTP and WebSocket: the vendors' shapes, faults on command, and nothing left behind.
 #![cfg(feature = "load")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::time::Duration;
 
@@ -256,7 +257,7 @@ async fn a_stall_ends_when_the_faults_are_cleared_and_a_client_that_leaves_is_no
 type Socket = WebSocketStream<TcpStream>;
 
 async fn open(lab: &Lab, path: &str, key: &str) -> Result<Socket, Error> {
-    let mut request = format!("{}{path}", lab.deepgram_url()).into_client_request().unwrap();
+    let mut request = format!("ws://{}{path}", lab.address()).into_client_request().unwrap();
     request.headers_mut().insert("authorization", format!("Token {key}").parse().unwrap());
     let tcp = TcpStream::connect(lab.address()).await.unwrap();
     tokio_tungstenite::client_async(request, tcp).await.map(|(socket, _)| socket)

@@ -161,6 +161,8 @@ fn italian_corrections_and_denials() {
             ("non mi parte la macchina, domani c'è posto?", day(4, 10)),
             ("tranne il lunedì va bene", None),
             ("oggi o domani", day(4, 9)),
+            ("martedì invece di lunedì", day(4, 14)),
+            ("lunedì non posso, martedì invece sì", day(4, 14)),
             ("lunedì o martedì", day(4, 13)),
             ("lunedì, mi scusi, volevo dire martedì", day(4, 14)),
             ("la settimana prossima, no scusi, domani", day(4, 10)),

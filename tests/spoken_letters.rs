@@ -58,6 +58,8 @@ fn italian_plates() {
             ("F W 123 X Y", Some("FW123XY")),
             ("effe vu doppia centoventitré ics ipsilon", Some("FW123XY")),
             ("FW-123-XY", Some("FW123XY")),
+            ("vu doppia vu zero zero zero erre pi", Some("VW000RP")),
+            ("vu doppia erre zero zero zero erre pi", Some("WR000RP")),
             ("gi acca zero zero sette kappa elle", Some("GH007KL")),
             ("G H doppio zero sette K L", Some("GH007KL")),
             ("emme enne novecentonovantanove erre esse", Some("MN999RS")),

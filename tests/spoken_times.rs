@@ -139,6 +139,8 @@ fn italian_corrections() {
             ("la mattina non posso, nel pomeriggio", "A"),
             ("alle nove non riesco, facciamo alle 16", "16:00"),
             ("alle nove o alle dieci", "9:00?"),
+            ("facciamo alle dieci invece delle nove", "10:00?"),
+            ("invece che alle nove alle dieci", "10:00?"),
         ],
     );
 }

@@ -6,12 +6,17 @@
 
 use std::{f32::consts::TAU, time::Duration};
 
-use super::{Key, Rate};
+use super::{
+    Key, Rate,
+    step::{STEP, Steps, mean_square},
+};
 
 const ROWS: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
 const COLUMNS: [f32; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
-/// 10 ms at 16 kHz.
-const BLOCK: usize = 160;
+/// The tones are measured at 8 kHz: half the work, and all there is of them.
+const HZ: f32 = 8_000.0;
+/// 10 ms of that.
+const BLOCK: usize = STEP / 2;
 /// Below this mean square (-48 dBFS) nobody presses a key.
 const POWER_MIN: f32 = 17_000.0;
 /// The part of a window's energy that the two tones must hold: what is left of them beside noise 10 dB below.
@@ -44,9 +49,9 @@ const MISSES: u32 = 2;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Dtmf {
-    /// Samples that wait for a whole block.
-    staged: [f32; BLOCK],
-    filled: usize,
+    steps: Steps,
+    /// The angle of each tone between two samples, as its cosine and sine.
+    turns: [(f32, f32); 8],
     /// The block before, where it was loud enough.
     before: Option<Spectrum>,
     /// The key of the last window.
@@ -76,23 +81,15 @@ impl Default for Dtmf {
 impl Dtmf {
     /// A listener that has heard nothing.
     pub fn new() -> Self {
-        Self { staged: [0.0; BLOCK], filled: 0, before: None, candidate: None, hits: 0, down: None, misses: 0 }
+        let turns = std::array::from_fn(|tone| turn(frequency(tone)));
+        Self { steps: Steps::new(), turns, before: None, candidate: None, hits: 0, down: None, misses: 0 }
     }
 
     /// Hears a piece of any length. Tells each key once, when it goes down.
-    pub fn hear(&mut self, mut samples: &[i16], on: &mut impl FnMut(Key)) {
-        while !samples.is_empty() {
-            let (now, later) = samples.split_at(samples.len().min(BLOCK - self.filled));
-            for (staged, sample) in self.staged[self.filled..].iter_mut().zip(now) {
-                *staged = f32::from(*sample);
-            }
-            self.filled += now.len();
-            samples = later;
-            if self.filled == BLOCK {
-                self.filled = 0;
-                self.window(on);
-            }
-        }
+    pub fn hear(&mut self, samples: &[i16], on: &mut impl FnMut(Key)) {
+        let mut steps = std::mem::take(&mut self.steps);
+        steps.feed(samples, |step| self.step(step, mean_square(step), on));
+        self.steps = steps;
     }
 
     /// A key, or what may become one, is sounding.
@@ -100,10 +97,17 @@ impl Dtmf {
         self.candidate.is_some() || self.down.is_some()
     }
 
-    fn window(&mut self, on: &mut impl FnMut(Key)) {
-        let energy = energy(&self.staged);
-        let now = (energy >= POWER_MIN * BLOCK as f32).then(|| Spectrum::of(&self.staged, energy));
-        let found = self.before.zip(now).and_then(|(before, now)| self.judge(&before, &now));
+    /// Hears 10 ms of this mean square.
+    pub(super) fn step(&mut self, step: &[i16; STEP], power: f32, on: &mut impl FnMut(Key)) {
+        if power < POWER_MIN && self.before.is_none() && !self.sounding() {
+            return;
+        }
+        let mut block = [0.0f32; BLOCK];
+        for (sample, pair) in block.iter_mut().zip(step.as_chunks::<2>().0) {
+            *sample = (f32::from(pair[0]) + f32::from(pair[1])) * 0.5;
+        }
+        let now = (power >= POWER_MIN).then(|| Spectrum::of(&block, &self.turns));
+        let found = self.before.zip(now).and_then(|(before, now)| judge(&block, &before, &now));
         self.before = now;
         self.hits = match found {
             Some(_) if found == self.candidate => self.hits + 1,
@@ -128,38 +132,41 @@ impl Dtmf {
             on(key);
         }
     }
+}
 
-    fn judge(&self, before: &Spectrum, now: &Spectrum) -> Option<Key> {
-        let power: [f32; 8] = std::array::from_fn(|at| before.power(at) + now.power(at));
-        let row = strongest(&power[..4])?;
-        let column = strongest(&power[4..])? + 4;
-        // A tone alone puts N/2 of its energy into its own power.
-        let share = |power: f32| 2.0 * power / (BLOCK as f32 * (before.energy + now.energy));
-        let balanced = power[row] <= power[column] * TWIST && power[column] <= power[row] * TWIST_REVERSE;
-        if !balanced || share(power[row] + power[column]) < SHARE_MIN {
-            return None;
-        }
-        if off(row, before, now) || off(column, before, now) {
-            return None;
-        }
-        // Some rows have their harmonic next to the column they are pressed with, where it cannot be told apart.
-        let apart = (2.0 * frequency(row) - frequency(column)).abs() > 120.0;
-        for tone in [Some(column), apart.then_some(row)].into_iter().flatten() {
-            let (real, imaginary) = tone_of(&self.staged, 2.0 * frequency(tone));
-            if real * real + imaginary * imaginary > HARMONIC_MAX * now.power(tone) {
-                return None;
-            }
-        }
-        Key::new(Key::ALL[row * 4 + column - 4])
+/// The key of a window, if it is one.
+fn judge(block: &[f32; BLOCK], before: &Spectrum, now: &Spectrum) -> Option<Key> {
+    let power: [f32; 8] = std::array::from_fn(|at| before.power(at) + now.power(at));
+    let row = strongest(&power[..4])?;
+    let column = strongest(&power[4..])? + 4;
+    // A tone alone puts N/2 of its energy into its own power.
+    let share = |power: f32| 2.0 * power / (BLOCK as f32 * (before.energy + now.energy));
+    let balanced = power[row] <= power[column] * TWIST && power[column] <= power[row] * TWIST_REVERSE;
+    if !balanced || share(power[row] + power[column]) < SHARE_MIN {
+        return None;
     }
+    if off(row, before, now) || off(column, before, now) {
+        return None;
+    }
+    // Some rows have their harmonic next to the column they are pressed with, where it cannot be told apart.
+    let apart = (2.0 * frequency(row) - frequency(column)).abs() > 120.0;
+    for tone in [Some(column), apart.then_some(row)].into_iter().flatten() {
+        let (real, imaginary) = goertzel(block, turn(2.0 * frequency(tone)));
+        if real * real + imaginary * imaginary > HARMONIC_MAX * now.power(tone) {
+            return None;
+        }
+    }
+    Key::new(Key::ALL[row * 4 + column - 4])
 }
 
 impl Spectrum {
-    fn of(block: &[f32; BLOCK], energy: f32) -> Self {
-        let angle: [f32; 8] = std::array::from_fn(|at| TAU * frequency(at) / Rate::WIDE.hz() as f32);
-        let twice_cos = angle.map(|angle| 2.0 * angle.cos());
+    fn of(block: &[f32; BLOCK], turns: &[(f32, f32); 8]) -> Self {
+        // All eight at once: a vector of lanes.
+        let twice_cos = turns.map(|(cos, _)| 2.0 * cos);
         let (mut last, mut older) = ([0.0f32; 8], [0.0f32; 8]);
+        let mut energy = 0.0;
         for sample in block {
+            energy += sample * sample;
             for at in 0..8 {
                 let next = sample + twice_cos[at] * last[at] - older[at];
                 older[at] = last[at];
@@ -168,8 +175,8 @@ impl Spectrum {
         }
         Self {
             energy,
-            real: std::array::from_fn(|at| last[at] * angle[at].cos() - older[at]),
-            imaginary: std::array::from_fn(|at| last[at] * angle[at].sin()),
+            real: std::array::from_fn(|at| last[at] * turns[at].0 - older[at]),
+            imaginary: std::array::from_fn(|at| last[at] * turns[at].1),
         }
     }
 
@@ -182,6 +189,11 @@ fn frequency(tone: usize) -> f32 {
     if tone < 4 { ROWS[tone] } else { COLUMNS[tone - 4] }
 }
 
+fn turn(hz: f32) -> (f32, f32) {
+    let (sin, cos) = (TAU * hz / HZ).sin_cos();
+    (cos, sin)
+}
+
 /// The index of a tone that stands out in its group.
 fn strongest(group: &[f32]) -> Option<usize> {
     let (at, power) = group.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
@@ -191,30 +203,18 @@ fn strongest(group: &[f32]) -> Option<usize> {
 
 /// The tone's true frequency, told by the phase between two blocks, is not the nominal one.
 fn off(tone: usize, before: &Spectrum, now: &Spectrum) -> bool {
-    let turn = |spectrum: &Spectrum| spectrum.imaginary[tone].atan2(spectrum.real[tone]);
-    let expected = TAU * frequency(tone) * BLOCK as f32 / Rate::WIDE.hz() as f32;
-    let slip = (turn(now) - turn(before) - expected).rem_euclid(TAU);
+    let phase = |spectrum: &Spectrum| spectrum.imaginary[tone].atan2(spectrum.real[tone]);
+    let expected = TAU * frequency(tone) * BLOCK as f32 / HZ;
+    let slip = (phase(now) - phase(before) - expected).rem_euclid(TAU);
     let slip = if slip > TAU / 2.0 { slip - TAU } else { slip };
-    let hertz = slip / TAU * Rate::WIDE.hz() as f32 / BLOCK as f32;
+    let hertz = slip / TAU * HZ / BLOCK as f32;
     hertz.abs() > OFF_MAX * frequency(tone) + OFF_MAX_HZ
 }
 
-fn tone_of(block: &[f32; BLOCK], frequency: f32) -> (f32, f32) {
-    let angle = TAU * frequency / Rate::WIDE.hz() as f32;
-    let twice_cos = 2.0 * angle.cos();
+fn goertzel(block: &[f32; BLOCK], (cos, sin): (f32, f32)) -> (f32, f32) {
     let (last, older) =
-        block.iter().fold((0.0, 0.0), |(last, older), sample| (sample + twice_cos * last - older, last));
-    (last * angle.cos() - older, last * angle.sin())
-}
-
-fn energy(block: &[f32; BLOCK]) -> f32 {
-    let mut sums = [0.0f32; 8];
-    for eight in block.as_chunks::<8>().0 {
-        for (sum, sample) in sums.iter_mut().zip(eight) {
-            *sum += sample * sample;
-        }
-    }
-    sums.iter().sum()
+        block.iter().fold((0.0, 0.0), |(last, older), sample| (sample + 2.0 * cos * last - older, last));
+    (last * cos - older, last * sin)
 }
 
 /// The sound of a key: two tones of -9 dBFS each.

@@ -9,9 +9,11 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    CodecError, Decoder, Format, Jitter, Key, Piece, Rate, Resampler, Troubles, Vad, VadSettings, Voice,
+    CodecError, Decoder, Format, Jitter, Key, Piece, Rate, Resampler, Troubles, VadSettings,
     dtmf::Dtmf,
-    level::{db, mean_square},
+    level::db,
+    step::{STEP, Steps, mean_square},
+    vad::{Vad, Voice},
 };
 
 /// What was heard, with positions in 16 kHz samples.
@@ -65,6 +67,7 @@ struct Chain {
     /// Samples at the wire's rate, of the piece in hand.
     native: Vec<i16>,
     resampler: Resampler,
+    steps: Steps,
     dtmf: Dtmf,
     vad: Vad,
     /// Samples given so far.
@@ -87,6 +90,7 @@ impl Ear {
                 decoder: Decoder::new(format)?,
                 native: Vec::with_capacity(format.rate.hz() as usize / 50),
                 resampler: Resampler::new(format.rate, Rate::WIDE),
+                steps: Steps::new(),
                 dtmf: Dtmf::new(),
                 vad: Vad::new(vad),
                 position: 0,
@@ -176,16 +180,20 @@ impl Chain {
         self.resampler.process(&self.native, samples);
         let wide = &samples[start..];
         self.position += wide.len() as u64;
-        self.measure(wide);
         self.remember(wide);
-        self.dtmf.hear(wide, &mut |key| on(Heard::Key(key)));
-        if self.dtmf.sounding() {
-            self.vad.deny();
-        }
-        self.vad.hear(wide, &mut |voice| {
-            on(match voice {
-                Voice::Started { at, detected } => Heard::SpeechStarted { at, detected },
-                Voice::Stopped { at, detected } => Heard::SpeechStopped { at, detected },
+        let Self { steps, dtmf, vad, power, .. } = self;
+        steps.feed(wide, |step| {
+            let now = mean_square(step);
+            *power += (now - *power) * (STEP as f32 / 1_600.0);
+            dtmf.step(step, now, &mut |key| on(Heard::Key(key)));
+            if dtmf.sounding() {
+                vad.deny();
+            }
+            vad.step(step, now, &mut |voice| {
+                on(match voice {
+                    Voice::Started { at, detected } => Heard::SpeechStarted { at, detected },
+                    Voice::Stopped { at, detected } => Heard::SpeechStopped { at, detected },
+                });
             });
         });
         self.native.len()
@@ -195,14 +203,6 @@ impl Chain {
         let wide = &wide[wide.len().saturating_sub(RECENT)..];
         self.recent.copy_within(wide.len().., 0);
         self.recent[RECENT - wide.len()..].copy_from_slice(wide);
-    }
-
-    fn measure(&mut self, wide: &[i16]) {
-        if wide.is_empty() {
-            return;
-        }
-        let weight = (wide.len() as f32 / 1_600.0).min(1.0);
-        self.power += (mean_square(wide) - self.power) * weight;
     }
 }
 
@@ -247,7 +247,7 @@ mod tests {
         sound.extend([0; 5_000]);
         let format = Format { codec: Codec::Pcm, rate: Rate::VOICE };
         let bytes: Vec<u8> = signal::packets(&sound, Rate::VOICE, format).expect("built").concat();
-        let whole = heard(&mut Ear::new(format, &energy()).expect("built"), &[bytes.clone()]);
+        let whole = heard(&mut Ear::new(format, &energy()).expect("built"), std::slice::from_ref(&bytes));
         for size in [1, 3, 333, 4_001] {
             let pieces: Vec<Vec<u8>> = bytes.chunks(size).map(<[u8]>::to_vec).collect();
             assert_eq!(heard(&mut Ear::new(format, &energy()).expect("built"), &pieces), whole, "pieces of {size}");

@@ -1,5 +1,7 @@
 //! How loud sound is, in decibels below full scale.
 
+use super::step::mean_square;
+
 /// What silence is called: quieter than the smallest sample.
 pub const SILENCE_DB: f32 = -100.0;
 
@@ -17,20 +19,6 @@ pub fn level_db(samples: &[i16]) -> f32 {
 pub fn peak_db(samples: &[i16]) -> f32 {
     let peak = samples.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
     db(f32::from(peak) * f32::from(peak))
-}
-
-/// The mean square of these samples, on the scale of `i16`.
-pub(crate) fn mean_square(samples: &[i16]) -> f32 {
-    if samples.is_empty() {
-        return 0.0;
-    }
-    // Partial sums of at most 2^30 each fit the wider type however many there are, and vectorise.
-    let sum: i64 = samples
-        .chunks(2)
-        .map(|pair| pair.iter().map(|sample| u32::from(sample.unsigned_abs()).pow(2)).sum::<u32>())
-        .map(i64::from)
-        .sum();
-    sum as f32 / samples.len() as f32
 }
 
 /// A mean square on the scale of `i16`, in dBFS.

@@ -5,7 +5,7 @@
 //! the sound itself changed, because a detector is always late: by its window when speech begins, by its hangover when
 //! it ends.
 //!
-//! Two strengths of belief: [`Vad::speaking`] is the first sign (good for speaking softer), [`Vad::speech_run`] grows
+//! Two strengths of belief: `speaking` is the first sign (good for speaking softer), `speech_run` grows
 //! only with speech that can be nothing else (good for stopping). A slam, a cough and a keyboard click leave the second
 //! at nothing.
 //!
@@ -16,7 +16,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sonora_ns::{config::SuppressionLevel, noise_suppressor::NoiseSuppressor};
 
-use super::{level, voicing::Voicing};
+use super::{level, step::STEP, voicing::Voicing};
 
 /// What is speech and what is noise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub enum Detector {
 
 /// What the gate decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Voice {
+pub(super) enum Voice {
     /// Speech began.
     Started {
         /// The first voiced sample, estimated.
@@ -69,20 +69,13 @@ pub enum Voice {
     },
 }
 
-/// 10 ms: the step of everything here.
-const STEP: usize = 160;
-
 /// Listens for speech in 16 kHz samples.
 #[derive(Debug)]
-pub struct Vad {
+pub(super) struct Vad {
     hears: Hears,
     gate: Gate,
     /// Samples heard so far.
     position: u64,
-    /// Samples that do not make up a whole step yet.
-    staged: [i16; STEP],
-    /// How many of them there are.
-    filled: usize,
 }
 
 #[derive(Debug)]
@@ -93,57 +86,49 @@ enum Hears {
 
 impl Vad {
     /// With these settings.
-    pub fn new(settings: &VadSettings) -> Self {
+    pub(super) fn new(settings: &VadSettings) -> Self {
         let hears = match settings.detector {
             Detector::Neural => Hears::Neural(Box::new(Neural::new(settings))),
             Detector::Energy => Hears::Energy(Floor::new()),
         };
-        Self { hears, gate: Gate::new(settings), position: 0, staged: [0; STEP], filled: 0 }
+        Self { hears, gate: Gate::new(settings), position: 0 }
     }
 
-    /// Hears a piece of any length.
-    pub fn hear(&mut self, mut samples: &[i16], on: &mut impl FnMut(Voice)) {
-        while !samples.is_empty() {
-            let (now, later) = samples.split_at(samples.len().min(STEP - self.filled));
-            self.staged[self.filled..self.filled + now.len()].copy_from_slice(now);
-            self.filled += now.len();
-            self.position += now.len() as u64;
-            samples = later;
-            if self.filled == STEP {
-                self.filled = 0;
-                let (evidence, delay) = match &mut self.hears {
-                    Hears::Neural(neural) => (neural.evidence(&self.staged), neural.delay()),
-                    Hears::Energy(floor) => (floor.evidence(&self.staged), 0),
-                };
-                self.gate.step(evidence, self.position, delay, on);
-            }
-        }
+    /// Hears 10 ms of this mean square.
+    pub(super) fn step(&mut self, step: &[i16; STEP], power: f32, on: &mut impl FnMut(Voice)) {
+        self.position += STEP as u64;
+        let (evidence, delay) = match &mut self.hears {
+            // Who is surely speaking needs no pitch to be believed.
+            Hears::Neural(neural) => neural.evidence(step, power, self.gate.speaking && self.gate.sure),
+            Hears::Energy(floor) => (floor.evidence(power), 0),
+        };
+        self.gate.step(evidence, self.position, delay, on);
     }
 
     /// What is sounding now is a key and no speech.
-    pub fn deny(&mut self) {
+    pub(super) fn deny(&mut self) {
         self.gate.denied = DENIED;
     }
 
     /// The caller is speaking, by the first sign of it.
-    pub fn speaking(&self) -> bool {
+    pub(super) fn speaking(&self) -> bool {
         self.gate.speaking
     }
 
     /// How long the present speech has been going on, gaps of up to 240 ms included; 0 in silence.
-    pub fn voiced_run(&self) -> u64 {
+    pub(super) fn voiced_run(&self) -> u64 {
         let gate = &self.gate;
         let present = gate.speaking || self.position.saturating_sub(gate.voiced) <= RUN_GAP;
         if present { gate.voiced.saturating_sub(gate.run) } else { 0 }
     }
 
     /// The same, but 0 until it can be nothing but speech.
-    pub fn speech_run(&self) -> u64 {
+    pub(super) fn speech_run(&self) -> u64 {
         if self.gate.sure { self.voiced_run() } else { 0 }
     }
 
     /// The last voiced sample so far, estimated.
-    pub fn last_voiced(&self) -> u64 {
+    pub(super) fn last_voiced(&self) -> u64 {
         self.gate.voiced
     }
 }
@@ -332,14 +317,26 @@ impl Gate {
 
 /// A small recurrent network behind noise suppression, and a pitch detector beside it. The network's weights are part
 /// of the program and shared by all calls.
+///
+/// Most of a call is silence on a quiet line, so both are asked only when there is something to ask: noise is suppressed
+/// where there is noise, and the network sleeps while nothing stands out. When it wakes it hears the last 80 ms first.
 struct Neural {
+    /// Where the settings want it.
     suppressor: Option<NoiseSuppressor>,
+    /// The noise of the line as it comes.
+    noise: Floor,
+    /// There is enough of it to be suppressed.
+    noisy: bool,
     network: Box<earshot::Detector>,
-    /// Samples behind noise suppression that wait for a whole block of the network.
-    block: [i16; Self::BLOCK],
-    blocked: usize,
+    /// The last sound behind noise suppression, for the network: the latest at the end.
+    cleaned: [i16; Self::CLEANED],
+    /// How many samples of it the network has not heard.
+    unheard: usize,
+    /// Steps since something stood out.
+    quiet: u32,
     /// The last probability.
     probability: f32,
+    /// What is left of the noise.
     floor: Floor,
     voicing: Voicing,
 }
@@ -347,48 +344,77 @@ struct Neural {
 impl Neural {
     /// 16 ms: what the network takes.
     const BLOCK: usize = 256;
+    /// 80 ms: what it hears when it wakes, as much as it looks back.
+    const CLEANED: usize = 5 * Self::BLOCK;
+    /// After 200 ms in which nothing stood out it sleeps.
+    const QUIET: u32 = 20;
+    /// What wakes it: dB above the noise.
+    const STIR: f32 = 4.0;
+    /// From this level on noise is suppressed, and below this no longer: dBFS.
+    const NOISY: f32 = -54.0;
+    const CALM: f32 = -58.0;
     /// How well a sound must repeat itself to have a pitch.
     const PITCH: f32 = 0.65;
     /// Below this probability nobody looks for a pitch.
     const PITCH_FROM: f32 = 0.3;
+    /// Above this one need not be looked for, where the caller is surely speaking.
+    const PITCH_TO: f32 = 0.5;
+    /// How late the sound is behind noise suppression.
+    const DELAY: u64 = 96;
 
     fn new(settings: &VadSettings) -> Self {
+        let suppressor = || NoiseSuppressor::with_level(SuppressionLevel::K12dB);
         Self {
-            suppressor: settings.noise_suppression.then(|| NoiseSuppressor::with_level(SuppressionLevel::K12dB)),
+            suppressor: settings.noise_suppression.then(suppressor),
+            noise: Floor::new(),
+            noisy: true,
             network: earshot::Detector::default_boxed(),
-            block: [0; Self::BLOCK],
-            blocked: 0,
+            cleaned: [0; Self::CLEANED],
+            unheard: 0,
+            quiet: 0,
             probability: 0.0,
             floor: Floor::new(),
             voicing: Voicing::new(),
         }
     }
 
-    /// How late the cleaned sound is.
-    fn delay(&self) -> u64 {
-        if self.suppressor.is_some() { 96 } else { 0 }
-    }
-
-    fn evidence(&mut self, samples: &[i16; STEP]) -> Evidence {
-        let mut frame = samples.map(f32::from);
-        if let Some(suppressor) = &mut self.suppressor {
+    /// The evidence of 10 ms, and how late it is.
+    fn evidence(&mut self, step: &[i16; STEP], power: f32, sure: bool) -> (Evidence, u64) {
+        let (mut frame, mut power, mut delay) = (step.map(f32::from), power, 0);
+        self.noise.above(level::db(power), self.probability < 0.3);
+        self.noisy = self.noise.level > if self.noisy { Self::CALM } else { Self::NOISY };
+        if let (Some(suppressor), true) = (&mut self.suppressor, self.noisy) {
             suppressor.analyze(&frame);
             suppressor.process(&mut frame);
+            power = frame.iter().map(|sample| sample * sample).sum::<f32>() / STEP as f32;
+            delay = Self::DELAY;
         }
-        for sample in frame {
-            self.block[self.blocked] = sample as i16;
-            self.blocked += 1;
-            if self.blocked == Self::BLOCK {
-                self.blocked = 0;
-                self.probability = self.network.predict_i16(&self.block);
-            }
-        }
-        self.voicing.push(&frame);
-        let level = level::db(frame.iter().map(|sample| sample * sample).sum::<f32>() / STEP as f32);
+        let level = level::db(power);
         let above = self.floor.above(level, self.probability < 0.3);
+        self.quiet = if above > Self::STIR { 0 } else { self.quiet.saturating_add(1) };
+        self.think(&frame);
         let loud = above > LOUD;
-        let pitch = loud && self.probability >= Self::PITCH_FROM && self.voicing.strength() >= Self::PITCH;
-        Evidence { probability: self.probability, loud, pitch, level }
+        let ask = loud && self.probability >= Self::PITCH_FROM && !(sure && self.probability >= Self::PITCH_TO);
+        let pitch = ask && self.voicing.strength() >= Self::PITCH;
+        (Evidence { probability: self.probability, loud, pitch, level }, delay)
+    }
+
+    fn think(&mut self, frame: &[f32; STEP]) {
+        self.voicing.push(frame);
+        self.cleaned.copy_within(STEP.., 0);
+        for (cleaned, sample) in self.cleaned[Self::CLEANED - STEP..].iter_mut().zip(frame) {
+            *cleaned = *sample as i16;
+        }
+        self.unheard = (self.unheard + STEP).min(Self::CLEANED);
+        if self.quiet > Self::QUIET && self.probability < 0.3 {
+            self.probability = 0.0;
+            return;
+        }
+        while self.unheard >= Self::BLOCK {
+            let from = Self::CLEANED - self.unheard;
+            self.probability = self.network.predict_i16(&self.cleaned[from..from + Self::BLOCK]);
+            self.unheard -= Self::BLOCK;
+        }
     }
 }
 
@@ -430,8 +456,8 @@ impl Floor {
         level - self.level
     }
 
-    fn evidence(&mut self, samples: &[i16; STEP]) -> Evidence {
-        let level = level::db(level::mean_square(samples));
+    fn evidence(&mut self, power: f32) -> Evidence {
+        let level = level::db(power);
         let above = self.above(level, false);
         // 6 dB above the noise is nothing, 18 dB is certain.
         let probability = ((above - LOUD) / 12.0).clamp(0.0, 1.0);

@@ -17,6 +17,8 @@
 //! It does not understand intervals ("between nine and eleven" is nine), vague times ("towards the end of the month"),
 //! or a letter heard as another one (E for D): those are asked again.
 
+use std::fmt;
+
 use jiff::civil::{Date, Time, Weekday, time as at};
 
 use super::{phone::Phone, plate::Plate};
@@ -24,6 +26,7 @@ use crate::language::Language;
 
 mod dates;
 mod letters;
+pub(crate) mod lists;
 mod names;
 mod numbers;
 mod phones;
@@ -33,49 +36,134 @@ mod times;
 pub(crate) mod words;
 
 pub use said::{say_date, say_phone, say_plate, say_time};
-use words::words;
+use words::{Word, words};
 
 /// The day the text speaks of. `None`: it speaks of none.
 pub fn date(text: &str, today: Date, language: Language) -> Result<Option<Date>, SpokenError> {
-    dates::date(&words(text, language), today, language)
+    Utterance::new(text, language).date(today)
 }
 
 /// The time of day the text speaks of.
 pub fn time(text: &str, language: Language) -> Option<TimeOfDay> {
-    times::time(&words(text, language), language)
+    Utterance::new(text, language).time()
 }
 
 /// As [`time`], where a time was asked for: a lone "nove" or "15" is an hour too.
 pub fn asked_time(text: &str, language: Language) -> Option<TimeOfDay> {
-    let words = words(text, language);
-    times::time(&words, language).or_else(|| times::lone_hour(&words, language))
+    Utterance::new(text, language).asked_time()
 }
 
 /// The first number of the text.
 pub fn number(text: &str, language: Language) -> Option<u32> {
-    let words = words(text, language);
-    (0..words.len()).find_map(|at| numbers::number(&words[at..], language)).map(|(value, _)| value)
+    Utterance::new(text, language).number()
 }
 
 /// The plate the text dictates: letters by name or by city, digits alone or in numbers.
 pub fn plate(text: &str, language: Language) -> Option<Plate> {
-    plates::plate(text, &words(text, language), language)
+    Utterance::new(text, language).plate()
 }
 
 /// The phone number the text dictates.
 pub fn phone(text: &str, language: Language) -> Option<Phone> {
-    phones::phone(&words(text, language), language)
+    Utterance::new(text, language).phone()
 }
 
 /// The name in the text, where a name was asked for: introduced ("mi chiamo ...") or standing alone.
 pub fn name(text: &str, language: Language) -> Option<String> {
-    let words = words(text, language);
-    names::introduced(&words, language).or_else(|| names::alone(&words, language))
+    Utterance::new(text, language).name()
 }
 
 /// The name in the text, only where the words introduce it ("sono Mario Rossi", "a nome Bianchi").
 pub fn introduced_name(text: &str, language: Language) -> Option<String> {
-    names::introduced(&words(text, language), language)
+    Utterance::new(text, language).introduced_name()
+}
+
+/// Whether the answer is whole, so that there is no need to wait for more. `false` only means that more may come.
+pub fn complete(asked: Asked, text: &str, language: Language) -> bool {
+    Utterance::new(text, language).complete(asked)
+}
+
+/// A text cut into words once, to be asked several things. The functions of this room are its methods.
+#[derive(Clone)]
+pub struct Utterance<'t> {
+    text: &'t str,
+    words: Vec<Word>,
+    language: Language,
+}
+
+impl<'t> Utterance<'t> {
+    /// Cuts a text into words.
+    pub fn new(text: &'t str, language: Language) -> Self {
+        Self { text, words: words(text, language), language }
+    }
+
+    /// See [`date`].
+    pub fn date(&self, today: Date) -> Result<Option<Date>, SpokenError> {
+        dates::date(&self.words, today, self.language)
+    }
+
+    /// See [`time`].
+    pub fn time(&self) -> Option<TimeOfDay> {
+        times::time(&self.words, self.language)
+    }
+
+    /// See [`asked_time`].
+    pub fn asked_time(&self) -> Option<TimeOfDay> {
+        self.time().or_else(|| times::lone_hour(&self.words, self.language))
+    }
+
+    /// See [`number`].
+    pub fn number(&self) -> Option<u32> {
+        let mut starts = 0..self.words.len();
+        starts.find_map(|at| numbers::number(&self.words[at..], self.language)).map(|(value, _)| value)
+    }
+
+    /// See [`plate`].
+    pub fn plate(&self) -> Option<Plate> {
+        plates::plate(self.text, &self.words, self.language)
+    }
+
+    /// See [`phone`].
+    pub fn phone(&self) -> Option<Phone> {
+        phones::phone(&self.words, self.language)
+    }
+
+    /// See [`name`].
+    pub fn name(&self) -> Option<String> {
+        self.introduced_name().or_else(|| names::alone(&self.words, self.language))
+    }
+
+    /// See [`introduced_name`].
+    pub fn introduced_name(&self) -> Option<String> {
+        names::introduced(&self.words, self.language)
+    }
+
+    /// See [`complete`].
+    pub fn complete(&self, asked: Asked) -> bool {
+        // A plate may well end in "e", a sentence does not.
+        let letters = matches!(asked, Asked::Plate | Asked::Phone);
+        if self.words.last().is_none_or(|word| words::is_unfinished(word, letters, self.language)) {
+            return false;
+        }
+        match asked {
+            Asked::Date => dates::is_mentioned(&self.words, self.language),
+            Asked::Time => matches!(self.asked_time(), Some(TimeOfDay::Exact { .. })),
+            Asked::Plate => self.plate().is_some(),
+            Asked::Phone => self.phone().is_some_and(|phone| phones::is_whole(&phone)),
+            Asked::Name => self.name().is_some_and(|name| name.split(' ').count() >= 2),
+        }
+    }
+
+    /// Its words.
+    pub(crate) fn words(&self) -> &[Word] {
+        &self.words
+    }
+}
+
+impl fmt::Debug for Utterance<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Utterance(***)")
+    }
 }
 
 /// A time as it was said.
@@ -159,29 +247,6 @@ pub enum Asked {
     Phone,
     /// A name.
     Name,
-}
-
-/// Whether the answer is whole, so that there is no need to wait for more. `false` only means that more may come.
-pub fn complete(asked: Asked, text: &str, language: Language) -> bool {
-    let words = words(text, language);
-    // A plate may well end in "e", a sentence does not.
-    let letters = matches!(asked, Asked::Plate | Asked::Phone);
-    if words.last().is_none_or(|word| words::is_unfinished(word, letters, language)) {
-        return false;
-    }
-    match asked {
-        Asked::Date => dates::is_mentioned(&words, language),
-        Asked::Time => matches!(
-            times::time(&words, language).or_else(|| times::lone_hour(&words, language)),
-            Some(TimeOfDay::Exact { .. })
-        ),
-        Asked::Plate => plates::plate(text, &words, language).is_some(),
-        Asked::Phone => phones::phone(&words, language).is_some_and(|phone| phones::is_whole(&phone)),
-        Asked::Name => {
-            let name = names::introduced(&words, language).or_else(|| names::alone(&words, language));
-            name.is_some_and(|name| name.split(' ').count() >= 2)
-        }
-    }
 }
 
 /// Reads arbitrary text in every way and checks what must hold of each answer.

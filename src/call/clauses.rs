@@ -11,6 +11,18 @@ const FIRST_COMMA_CHARS: usize = 14;
 /// Later clauses are longer: the voice has something to say already, and longer clauses sound better.
 const COMMA_CHARS: usize = 60;
 
+/// The clauses a text is spoken in: what a voice can be given beforehand.
+pub fn clauses(text: &str, language: Language) -> Vec<String> {
+    let mut clauses = Clauses::new(language);
+    clauses.push(text);
+    let mut found = Vec::new();
+    while let Some(clause) = clauses.next() {
+        found.push(clause);
+    }
+    found.extend(clauses.finish());
+    found
+}
+
 /// Collects words, gives clauses.
 #[derive(Debug)]
 pub(crate) struct Clauses {

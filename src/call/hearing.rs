@@ -7,7 +7,7 @@ use super::{
     endpointing::Question,
     interruption::{CutIn, Evidence, Verdict},
     limits::{DEAD_AIR_MAX, PAUSE_KEPT},
-    words::{contains, without},
+    words::{contains, without, without_so_far},
 };
 use crate::audio::ECHO_LIKENESS;
 
@@ -17,6 +17,12 @@ const FINAL_GRACE: Duration = Duration::from_millis(250);
 /// Speech of at least this length that gave no text was speech all the same: the caller is asked to repeat.
 const SPEECH_SURE: Duration = Duration::from_millis(500);
 
+/// An echo comes back within this; later there is nothing of ours to compare with.
+const ECHO_DELAY_MAX: Duration = Duration::from_millis(800);
+
+/// After the last sign of an echo the sound is still taken for one: the next comparison is a frame away.
+const OURS_STILL: Duration = Duration::from_millis(30);
+
 impl Call {
     /// A piece of the caller's audio.
     pub(super) fn hear(&mut self, now: Instant, audio: AudioIn<'_>, actions: &mut Actions) {
@@ -24,12 +30,20 @@ impl Call {
         if news.started {
             actions.push(Action::Tell(Event::SpeechStarted(Role::Caller, self.turn)));
         }
-        if news.stopped {
-            actions.push(Action::Tell(Event::SpeechStopped(Role::Caller, self.turn)));
-        }
+        self.know_our_voice(now);
         for key in news.keys.into_iter().flatten() {
             let entry = self.keypad.hear(now, key, &self.setup.settings.keys_end);
             self.key_pressed(now, entry, actions);
+        }
+    }
+
+    /// Our own voice comes back for a while after it has left: as long as it may, speech is compared with it.
+    fn know_our_voice(&mut self, now: Instant) {
+        let hold = Settings::ms(self.setup.settings.interruption.hold_ms);
+        let in_the_air = self.mouth.voiced_until().is_some_and(|until| now < until + ECHO_DELAY_MAX);
+        if in_the_air && self.listen.run(now) >= hold / 2 && self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS
+        {
+            self.listen.is_ours();
         }
     }
 
@@ -98,29 +112,29 @@ impl Call {
             return self.false_alarm(now, actions);
         };
         let (run, sure, speaking) = (self.listen.run(now), self.listen.sure_run(now), self.listen.is_speaking(now));
-        let hold = Settings::ms(self.setup.settings.interruption.hold_ms);
-        // While nothing of ours is in the air there is nothing to come back.
-        let may_echo = reply.audible && self.cut_in.is_none_or(|cut_in| cut_in.held.is_none()) && run >= hold / 2;
+        // Speech counts from where it was not our own voice coming back any more.
+        let since_ours = self.listen.since_ours().unwrap_or(Duration::MAX);
+        let (run, sure) = (run.min(since_ours), sure.min(since_ours));
+        let settled = utterance.is_settled(self.setup.stt_commits) && utterance.committed_at >= utterance.end;
         let text = utterance.text();
         let own_words = reply.audible && contains(&reply.text(), &text);
-        let echo = own_words || may_echo && self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS;
-        let counted =
-            if reply.audible { without(&text, self.phrases, "call.backchannels") } else { super::words::words(&text) };
+        let counted = match (reply.audible, settled) {
+            (true, true) => without(&text, self.phrases, "call.backchannels"),
+            (true, false) => without_so_far(&text, self.phrases, "call.backchannels"),
+            (false, _) => super::words::words(&text),
+        };
         let evidence = Evidence {
             run,
             sure,
             speaking,
             silence: self.listen.silence(now),
             words: counted.len() as u32,
-            settled: utterance.is_settled(self.setup.stt_commits) && utterance.committed_at >= utterance.end,
-            echo,
+            settled,
+            echo: own_words || counted.is_empty() && since_ours < OURS_STILL,
             held: self.cut_in.is_some_and(|cut_in| cut_in.held.is_some()),
         };
-        let onset = utterance.start;
+        let onset = utterance.start.max(utterance.ours_until);
         let verdict = self.setup.settings.interruption.judge(&evidence);
-        if let Some(utterance) = &mut self.listen.utterance {
-            utterance.echo |= echo && may_echo;
-        }
         match verdict {
             Verdict::Wait => {}
             Verdict::Duck => {
@@ -150,7 +164,7 @@ impl Call {
                 reply.report.false_alarms += 1;
             }
             actions.push(Action::Tell(Event::FalseAlarm(self.turn)));
-            self.listen.take(now, self.setup.stt_commits);
+            self.take_utterance(now, actions);
         }
     }
 
@@ -179,6 +193,13 @@ impl Call {
         }
     }
 
+    /// The utterance is complete, or it was nothing.
+    fn take_utterance(&mut self, now: Instant, actions: &mut Actions) {
+        if self.listen.take(now, self.setup.stt_commits) {
+            actions.push(Action::Tell(Event::SpeechStopped(Role::Caller, self.turn)));
+        }
+    }
+
     /// After a pause the recogniser is told to finish what it has: once, and soon.
     fn commit_if_paused(&mut self, now: Instant, actions: &mut Actions) {
         let pause = Settings::ms(self.setup.settings.endpointing.commit_ms);
@@ -201,8 +222,9 @@ impl Call {
             // While we speak only words cut in, and those are weighed elsewhere: this was a backchannel or a noise.
             let over = silence >= PAUSE_KEPT && (settled || silence >= DEAD_AIR_MAX);
             let words = without(&text, self.phrases, "call.backchannels");
-            if over && reply.interruptible && (words.is_empty() || utterance.echo) {
-                self.listen.take(now, commits);
+            let ours = utterance.is_ours() || contains(&reply.text(), &text);
+            if over && reply.interruptible && (words.is_empty() || ours) {
+                self.take_utterance(now, actions);
             }
             return;
         }
@@ -228,10 +250,10 @@ impl Call {
         let unheard = utterance.run_max >= SPEECH_SURE || utterance.cut;
         let (end, text_at) = (utterance.end, self.listen.text_at);
         let speech_end = self.listen.moment(end).unwrap_or(now);
-        let echo = utterance.echo;
-        self.listen.take(now, commits);
-        if text.trim().is_empty() || echo {
-            if unheard && !echo {
+        let ours = utterance.is_ours() && (text.is_empty() || contains(self.history.last_agent_text(), &text));
+        self.take_utterance(now, actions);
+        if text.trim().is_empty() || ours {
+            if unheard && !ours {
                 let text = self.phrases.text("call.trouble").to_string();
                 self.say(now, text, true, None, false, actions);
             } else {

@@ -10,9 +10,6 @@ use super::{
 };
 use crate::audio::{CodecError, Ear, Heard, Key, Line, Rate};
 
-/// How much of the latest sound is kept, to look for our own voice in it.
-const RECENT: usize = 3_200;
-
 /// The ears of one call.
 #[derive(Debug)]
 pub(crate) struct Listen {
@@ -28,8 +25,6 @@ pub(crate) struct Listen {
     commits: u32,
     /// The text of the last complete utterance and when it was taken: late texts may still belong to it.
     taken: Option<(String, Instant, Option<u32>)>,
-    /// The latest sound at 16 kHz.
-    recent: Vec<i16>,
     /// The caller is muted by a control.
     pub(crate) muted: bool,
     /// Detections of one piece of audio, reused.
@@ -41,10 +36,8 @@ pub(crate) struct Listen {
 /// What a piece of audio brought.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    /// Speech began.
+    /// An utterance began.
     pub(crate) started: bool,
-    /// Speech ended.
-    pub(crate) stopped: bool,
     /// Keys heard in the sound; more than a few at once cannot be.
     pub(crate) keys: [Option<Key>; 4],
 }
@@ -58,7 +51,6 @@ impl Listen {
             text_at: None,
             commits: 0,
             taken: None,
-            recent: Vec::with_capacity(2 * RECENT),
             muted: false,
             found: Vec::with_capacity(8),
             samples_in: 0,
@@ -72,7 +64,8 @@ impl Listen {
         if self.muted {
             return news;
         }
-        let (ear, found, recent) = (&mut self.ear, &mut self.found, &mut self.recent);
+        let (ear, found) = (&mut self.ear, &mut self.found);
+        ear.arrived(now);
         found.clear();
         let mut samples_in = 0;
         actions.hear(|samples| {
@@ -83,22 +76,20 @@ impl Listen {
                 }
             });
             samples_in = samples.len() - from;
-            remember(recent, &samples[from..]);
         });
         self.samples_in += samples_in as u64;
         for at in 0..self.found.len() {
             match &self.found[at] {
                 Heard::SpeechStarted { at, .. } => {
+                    news.started |= self.utterance.is_none();
                     let at = *at;
                     self.utterance.get_or_insert_with(|| Utterance::new(at));
-                    news.started = true;
                 }
                 Heard::SpeechStopped { at, .. } => {
                     let at = *at;
                     if let Some(utterance) = &mut self.utterance {
                         utterance.end = utterance.end.max(at);
                     }
-                    news.stopped = true;
                 }
                 Heard::Key(key) => {
                     if let Some(free) = news.keys.iter_mut().find(|slot| slot.is_none()) {
@@ -175,12 +166,12 @@ impl Listen {
         }
     }
 
-    /// The utterance is complete, or it was nothing: the next words are a new one.
-    pub(crate) fn take(&mut self, now: Instant, commits: bool) -> Option<Utterance> {
-        let utterance = self.utterance.take()?;
+    /// The utterance is complete, or it was nothing: the next words are a new one. Returns whether there was one.
+    pub(crate) fn take(&mut self, now: Instant, commits: bool) -> bool {
+        let Some(utterance) = self.utterance.take() else { return false };
         let pending = utterance.commit.filter(|_| commits && !utterance.is_settled(commits));
         self.taken = Some((utterance.text(), now, pending));
-        Some(utterance)
+        true
     }
 
     /// The recogniser is gone: it will not answer its commits, the next one will be asked anew.
@@ -207,6 +198,20 @@ impl Listen {
     /// How much of that has surely been speech: a slam, a cough, a key leave it short.
     pub(crate) fn sure_run(&self, now: Instant) -> Duration {
         if self.is_speaking(now) { self.ear.speech_run() } else { Duration::ZERO }
+    }
+
+    /// The sound just heard is our own voice coming back.
+    pub(crate) fn is_ours(&mut self) {
+        let position = self.ear.position();
+        if let Some(utterance) = &mut self.utterance {
+            utterance.ours_until = position;
+        }
+    }
+
+    /// How long ago the sound was last our own voice coming back, in the present utterance.
+    pub(crate) fn since_ours(&self) -> Option<Duration> {
+        let utterance = self.utterance.as_ref().filter(|utterance| utterance.ours_until > 0)?;
+        Some(Rate::WIDE.duration(self.ear.position().saturating_sub(utterance.ours_until)))
     }
 
     /// How long the caller has been silent: in samples received, and in audio that does not come any more.
@@ -236,9 +241,9 @@ impl Listen {
         self.last_audio.or(self.text_at)?.checked_sub(ago)
     }
 
-    /// The latest sound, at most 200 ms of it.
+    /// The latest sound, to look for our own voice in it.
     pub(crate) fn recent(&self) -> &[i16] {
-        &self.recent[self.recent.len().saturating_sub(RECENT)..]
+        self.ear.recent()
     }
 
     /// Audio of the caller has come.
@@ -250,13 +255,4 @@ impl Listen {
     pub(crate) fn concealed(&self) -> Duration {
         Rate::WIDE.duration(self.ear.concealed())
     }
-}
-
-/// Keeps the end of the sound; the buffer never grows.
-fn remember(recent: &mut Vec<i16>, samples: &[i16]) {
-    let samples = &samples[samples.len().saturating_sub(RECENT)..];
-    if recent.len() + samples.len() > 2 * RECENT {
-        recent.drain(..recent.len() - RECENT.min(recent.len()));
-    }
-    recent.extend_from_slice(samples);
 }

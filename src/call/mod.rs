@@ -50,6 +50,7 @@ use serde::{Deserialize, Serialize};
 
 pub use action::{Action, Actions, Ending, Event, Role};
 pub use ask::{Ask, Message, ToolAsk, ToolKind, ToolSpec};
+pub use clauses::clauses;
 pub use deadline::{Deadline, Wake};
 pub use endpointing::{Complete, Question};
 pub use engine::{Finish, LlmEvent, SttEvent, TtsEvent, WordTiming};

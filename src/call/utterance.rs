@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::{SttEvent, limits::UTTERANCE_CHARS_MAX};
 
+/// The end of an echo is too soft to be known as one: 200 ms.
+const OURS_FADES: u64 = 3_200;
+
 /// One utterance in progress. Positions count 16 kHz samples since the call began.
 #[derive(Debug, Default)]
 pub(crate) struct Utterance {
@@ -23,8 +26,8 @@ pub(crate) struct Utterance {
     pub(crate) committed_at: u64,
     /// The engine says that the turn has ended.
     pub(crate) engine_end: bool,
-    /// It is our own voice coming back.
-    pub(crate) echo: bool,
+    /// Up to here it was our own voice coming back; 0 where none of it was.
+    pub(crate) ours_until: u64,
     /// The longest unbroken run of speech in it.
     pub(crate) run_max: Duration,
     /// The reply was cut because of it: it must not end in silence.
@@ -42,6 +45,11 @@ impl Utterance {
         let rest = std::mem::take(&mut self.fixed);
         self.fixed = text.to_string();
         self.fix(&rest);
+    }
+
+    /// All that was heard was our own voice coming back.
+    pub(crate) const fn is_ours(&self) -> bool {
+        self.ours_until > 0 && self.end <= self.ours_until + OURS_FADES
     }
 
     /// Something was recognised.

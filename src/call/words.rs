@@ -13,12 +13,25 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 
 /// The words that are left when every phrase of a list is taken away, longest phrases first.
 pub(crate) fn without(text: &str, phrases: &Phrases, list: &'static str) -> Vec<String> {
+    left(text, phrases, list, false)
+}
+
+/// The same while the text still grows: last words that may become a phrase of the list ("va", of "va bene") are not
+/// counted yet.
+pub(crate) fn without_so_far(text: &str, phrases: &Phrases, list: &'static str) -> Vec<String> {
+    left(text, phrases, list, true)
+}
+
+fn left(text: &str, phrases: &Phrases, list: &'static str, grows: bool) -> Vec<String> {
     let mut known: Vec<Vec<String>> = phrases.list(list).map(words).collect();
     known.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
     let spoken = words(text);
     let mut left = Vec::new();
     let mut at = 0;
     while at < spoken.len() {
+        if grows && known.iter().any(|phrase| phrase.starts_with(&spoken[at..])) {
+            break;
+        }
         match known.iter().find(|phrase| !phrase.is_empty() && spoken[at..].starts_with(phrase)) {
             Some(phrase) => at += phrase.len(),
             None => {

@@ -1,6 +1,9 @@
 //! Log lines: for people or for machines, always on standard error.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    panic::Location,
+};
 
 use tracing_subscriber::EnvFilter;
 
@@ -22,4 +25,13 @@ pub(super) fn begin(log: &Log) {
     if begun.is_err() {
         tracing::debug!("somebody else logs already");
     }
+    std::panic::set_hook(Box::new(|panic| tell(panic.location(), panic.payload_as_str())));
+}
+
+/// A panic's message may quote what a caller said (a slice in the middle of a letter does): only its place is told
+/// above DEBUG.
+fn tell(location: Option<&Location<'_>>, message: Option<&str>) {
+    let place = location.map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "a bug: panicked");
+    tracing::debug!(place, message, "what the panic said");
 }

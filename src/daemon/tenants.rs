@@ -141,6 +141,13 @@ impl Folder {
         let tenant = Arc::new(tenant);
         self.directory.put(Arc::clone(&tenant));
         tracing::info!(tenant = %id, engines = ?tenant.engines(), "a tenant takes calls");
+        // Calls need not wait for it; until then every sentence comes from the voice itself.
+        tokio::spawn(async move {
+            let missing = tenant.prepare().await;
+            if missing > 0 {
+                tracing::warn!(tenant = %tenant.id(), missing, "the voice did not speak all the house's own sentences");
+            }
+        });
         Ok(id)
     }
 

@@ -81,8 +81,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
 
     /// Answers, and goes on until the call is over. `first` is handed to the call right after the answer.
     pub(super) async fn run(&mut self, drain: &Drain, goodbye: Duration, first: Option<Control>) -> Leave {
-        let mut telling = pin!(drain.reached(Step::Telling));
-        let mut closing = pin!(drain.reached(Step::Closing));
+        let mut stopping = pin!(drain.reached(Step::Telling));
         let mut told = false;
         let mut sleep = pin!(sleep_until(tokio::time::Instant::now()));
         let mut messages_in_a_row = 0;
@@ -104,8 +103,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             let hungry = self.call.is_hungry();
             let happened = select! {
                 biased;
-                () = &mut closing => Happened::CutOff,
-                () = &mut telling, if !told => Happened::Told,
+                () = &mut stopping => if told { Happened::CutOff } else { Happened::Told },
                 received = self.wire.socket.next(now), if messages_in_a_row < limits::MESSAGES_IN_A_ROW => {
                     Happened::Received(received)
                 }
@@ -120,6 +118,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
                 Happened::Nothing => {}
                 Happened::Told => {
                     told = true;
+                    stopping.set(drain.reached(Step::Closing));
                     self.handle(now, Input::Shutdown(goodbye));
                 }
                 Happened::CutOff => self.leave(Ending::Shutdown, CloseCode::Restart, "the gateway is shutting down"),

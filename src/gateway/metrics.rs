@@ -40,8 +40,6 @@ pub const LATE_INPUTS: &str = "pronto_late_inputs_total";
 pub const STT_DROPPED: &str = "pronto_stt_dropped_milliseconds_total";
 /// Holes filled in callers' audio.
 pub const CONCEALED: &str = "pronto_audio_concealed_milliseconds_total";
-/// Pauses in our voice because the engine did not keep up.
-pub const TTS_UNDERRUNS: &str = "pronto_tts_underruns_total";
 /// Events dropped because the peer is slow.
 pub const EVENTS_DROPPED: &str = "pronto_events_dropped_total";
 /// Sockets that ended in a fault, by kind.
@@ -105,7 +103,6 @@ pub fn describe() {
     describe_counter!(LATE_INPUTS, Unit::Count, "Answers of engines that came for a turn that was over");
     describe_counter!(STT_DROPPED, Unit::Milliseconds, "Audio of callers that the recogniser was too slow to hear");
     describe_counter!(CONCEALED, Unit::Milliseconds, "Holes filled in the audio of callers");
-    describe_counter!(TTS_UNDERRUNS, Unit::Count, "Pauses in our voice because its engine did not keep up");
     describe_counter!(EVENTS_DROPPED, Unit::Count, "Events not sent because the peer is slow");
     describe_counter!(SOCKET_FAULTS, Unit::Count, "Sockets that ended in a fault, by kind");
     describe_counter!(IGNORED, Unit::Count, "Messages of peers that meant nothing to us, by reason");

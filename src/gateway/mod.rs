@@ -47,6 +47,8 @@ use tokio::net::TcpListener;
 pub use accept::listen;
 pub use drain::{Drain, DrainSettings, Step};
 pub use observe::{CallName, Watch};
+#[cfg(feature = "fuzz")]
+pub use query::fuzz as fuzz_query;
 
 use crate::{
     privacy::Pii,

@@ -40,6 +40,19 @@ fn decoded(text: &str) -> String {
     String::from_utf8(out).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned())
 }
 
+/// Reads arbitrary bytes as a query: nothing panics, and nothing grows.
+#[cfg(feature = "fuzz")]
+pub fn fuzz(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let read = pairs(&text);
+    let out: usize = read.iter().map(|(name, value)| name.len() + value.len()).sum();
+    // A broken escape becomes a replacement character of three bytes at most.
+    assert!(out <= 3 * text.len(), "{out} bytes from {}", text.len());
+    for (name, _) in &read {
+        assert!(value(&read, name).is_some(), "a name that was read is found");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

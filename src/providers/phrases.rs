@@ -16,7 +16,10 @@ use futures_util::{
 };
 
 use super::{ProviderError, Say, Tts, TtsCapabilities};
-use crate::{call::TtsEvent, language::Language};
+use crate::{
+    call::{TtsEvent, clauses},
+    language::Language,
+};
 
 /// Clauses longer than this are said once.
 const CHARS_MAX: usize = 48;
@@ -24,9 +27,8 @@ const CHARS_MAX: usize = 48;
 /// Samples handed over at a time: 100 ms at 24 kHz, so that nothing waits for a whole sentence.
 const CHUNK: usize = 2_400;
 
-/// The sentences of the call room that must be at hand.
-const OWN: [&str; 9] = [
-    "call.fillers",
+/// The sentences of the call room that must be at hand, besides its fillers.
+const OWN: [&str; 8] = [
     "call.trouble",
     "call.apology",
     "call.deaf",
@@ -40,7 +42,10 @@ const OWN: [&str; 9] = [
 /// The house's own sentences in this language: what [`Tts::prepare`] is given when a tenant starts.
 pub fn own(language: Language) -> Vec<Say> {
     let phrases = language.phrases();
-    OWN.iter().flat_map(|key| phrases.list(key)).map(|text| Say { text: text.to_string(), language }).collect()
+    // Fillers are spoken whole, everything else clause by clause.
+    let fillers = phrases.list("call.fillers").map(str::to_string);
+    let clauses = OWN.iter().flat_map(|key| clauses(phrases.text(key), language));
+    fillers.chain(clauses).map(|text| Say { text, language }).collect()
 }
 
 /// A voice that remembers.

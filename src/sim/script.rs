@@ -45,6 +45,8 @@ pub struct Script {
     pub until: Duration,
     /// Our voice comes back to us this many decibels softer, this much later.
     pub echo: Option<(i32, Duration)>,
+    /// Marks never come back, on a line that has them.
+    pub marks_lost: bool,
     /// The length of the caller's frames.
     pub frame: Duration,
     /// The caller's number, where the line tells it.
@@ -172,6 +174,7 @@ impl Default for Script {
             greeting: String::new(),
             until: Duration::from_secs(60),
             echo: None,
+            marks_lost: false,
             frame: Duration::from_millis(20),
             caller: None,
         }

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BinaryHeap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -49,6 +49,8 @@ enum Due {
     Llm(Turn, u32, LlmEvent),
     LlmFails(Turn, u32, Failed),
     Tts(Turn, ClauseId, TtsEvent),
+    /// The voice's stream is looked at again.
+    Voice,
     TtsFails(Turn, ClauseId, Failed),
     Tool(u32, Outcome),
     Key(usize),
@@ -89,6 +91,8 @@ pub struct Stage {
     stopped: Option<Turn>,
     /// The model was asked this often: streams of earlier asks are dropped.
     asks: u32,
+    /// What the voice said and the call had no room for yet.
+    unread: VecDeque<(Turn, ClauseId, TtsEvent)>,
     /// Tools that nobody waits for.
     dropped: Vec<u32>,
     /// The network has no audio before this time.
@@ -143,6 +147,7 @@ impl Stage {
             answered: 0,
             stopped: None,
             asks: 0,
+            unread: VecDeque::new(),
             dropped: Vec::new(),
             stalled_until: Duration::ZERO,
             played: Vec::new(),
@@ -287,12 +292,13 @@ impl Stage {
                 if self.is_stopped(turn) && !self.random.percent(self.script.voice.late) {
                     return Ok(());
                 }
-                if !self.call.is_hungry() && clause.0 < 1 << 16 {
-                    self.later(self.now + Duration::from_millis(50), Due::Tts(turn, clause, event));
-                    return Ok(());
+                if clause.0 >= 1 << 16 {
+                    return self.step(Input::Tts(turn, clause, event));
                 }
-                self.step(Input::Tts(turn, clause, event))
+                self.unread.push_back((turn, clause, event));
+                self.read_voice()
             }
+            Due::Voice => self.read_voice(),
             Due::TtsFails(turn, clause, why) => {
                 if self.is_stopped(turn) {
                     Ok(())
@@ -313,6 +319,18 @@ impl Stage {
             Due::Shutdown(within) => self.step(Input::Shutdown(within)),
             Due::Mark(number) => self.step(Input::Mark(number)),
         }
+    }
+
+    /// Reads the voice's stream for as long as there is room, in order.
+    fn read_voice(&mut self) -> Result<(), String> {
+        while self.call.is_hungry() {
+            let Some((turn, clause, event)) = self.unread.pop_front() else { return Ok(()) };
+            self.step(Input::Tts(turn, clause, event))?;
+        }
+        if !self.unread.is_empty() {
+            self.later(self.now + Duration::from_millis(20), Due::Voice);
+        }
+        Ok(())
     }
 
     /// The caller's line delivers a frame, or does not.
@@ -398,7 +416,11 @@ impl Stage {
                 }
                 Action::Think(ask) => self.think(ask.turn),
                 Action::Speak { turn, clause, text, aside } => self.speak(turn, clause, &text, aside),
-                Action::Stop(turn) => self.stopped = self.stopped.max(Some(turn)),
+                Action::Stop(turn) => {
+                    self.stopped = self.stopped.max(Some(turn));
+                    let late = self.random.percent(self.script.voice.late);
+                    self.unread.retain(|(of, ..)| late || *of > turn);
+                }
                 Action::RunTool { tool, kind, ask } => self.run(tool, kind, &ask),
                 Action::DropTool(tool) => self.dropped.push(tool),
                 Action::Send { bytes, turn } => {
@@ -414,6 +436,7 @@ impl Stage {
                     self.sink.frame(now, turn, length, peak);
                 }
                 Action::Clear => self.sink.clear(now),
+                Action::Mark(_) if self.script.marks_lost => {}
                 Action::Mark(number) => self.later(self.sink.end().max(self.now), Due::Mark(number)),
                 Action::Hear(_) | Action::Tell(_) | Action::Transfer(_) | Action::Close(_) => {}
             }

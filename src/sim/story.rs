@@ -21,7 +21,7 @@ use super::{
     trace::Trace,
 };
 use crate::{
-    audio::{Key, Line},
+    audio::{Format, Key, Line},
     call::{Control, Failed, Finish, Outcome, Settings, Then, ToolKind},
 };
 
@@ -68,6 +68,21 @@ pub fn hangs() -> Answer {
 /// The model fails.
 pub fn fails() -> Answer {
     says("").ending(Ends::Failed(Failed::Broken))
+}
+
+/// A line that can drop what it has, and tells when it has played a mark: 200 ms ahead.
+pub fn clearing() -> Line {
+    Line { clears: true, marks: true, continuous: false, lead: ms(200), ..Line::vapi(Format::PCM_WIDE) }
+}
+
+/// What a tool answers when the call is to end.
+pub fn ends_call() -> Outcome {
+    Outcome { then: Then::EndCall, ..done() }
+}
+
+/// What a tool answers when the caller is to be put through.
+pub fn puts_through(to: &str) -> Outcome {
+    Outcome { then: Then::Transfer(to.into()), ..done() }
 }
 
 /// What a tool answers when all is well.
@@ -171,6 +186,79 @@ impl Story {
     #[must_use]
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.script.settings);
+        self
+    }
+
+    /// The recogniser needs this long, from the commit to the final text.
+    #[must_use]
+    pub fn transcript_after(mut self, delay: Duration) -> Self {
+        self.script.ears.finals = delay;
+        self
+    }
+
+    /// The recogniser gives no text before the caller has finished.
+    #[must_use]
+    pub fn no_partials(mut self) -> Self {
+        self.script.ears.partials = None;
+        self
+    }
+
+    /// The recogniser takes no commits and ends turns by itself, this long after the caller's last word; its last text
+    /// comes at once.
+    #[must_use]
+    pub fn engine_ends_turns(mut self, after: Duration) -> Self {
+        self.script.ears.commits = false;
+        self.script.ears.turns = Some(after);
+        self
+    }
+
+    /// The recogniser fails for good.
+    #[must_use]
+    pub fn recogniser_dies(mut self, at: f64) -> Self {
+        self.script.ears.dies = Some(s(at));
+        self
+    }
+
+    /// The voice tells when words end.
+    #[must_use]
+    pub fn aligned(mut self) -> Self {
+        self.script.voice.alignment = true;
+        self
+    }
+
+    /// The voice fails every clause.
+    #[must_use]
+    pub fn voice_fails(mut self) -> Self {
+        self.script.voice.fails = 100;
+        self
+    }
+
+    /// The voice hangs on every clause.
+    #[must_use]
+    pub fn voice_hangs(mut self) -> Self {
+        self.script.voice.fails = 100;
+        self.script.voice.hangs = true;
+        self
+    }
+
+    /// Our voice comes back, so many decibels softer, so much later.
+    #[must_use]
+    pub fn echo(mut self, decibels: i32, delay: Duration) -> Self {
+        self.script.echo = Some((decibels, delay));
+        self
+    }
+
+    /// The peer sends nothing at all in these seconds.
+    #[must_use]
+    pub fn line_is_mute(mut self, at: Range<f64>) -> Self {
+        self.script.mute.push(s(at.start)..s(at.end));
+        self
+    }
+
+    /// The network delivers nothing in these seconds, and then everything.
+    #[must_use]
+    pub fn network_stalls(mut self, at: Range<f64>) -> Self {
+        self.script.stalls.push(s(at.start)..s(at.end));
         self
     }
 

@@ -6,7 +6,7 @@ use super::{
     script::{Script, Utterance},
     sink::{Sink, Stretch},
 };
-use crate::call::{Action, Call, CallReport, Ending, Event, Input, Message, Turn};
+use crate::call::{Action, Ask, Call, CallReport, Ending, Event, Input, Message, Turn};
 
 /// Everything that happened.
 #[derive(Debug)]
@@ -143,6 +143,49 @@ impl Trace {
     /// How often the model was asked.
     pub fn asks(&self) -> usize {
         self.actions.iter().filter(|(_, action)| matches!(action, Action::Think(_))).count()
+    }
+
+    /// What the model was asked, ask by ask.
+    pub fn questions(&self) -> Vec<(Duration, &Ask)> {
+        self.actions
+            .iter()
+            .filter_map(|(at, action)| if let Action::Think(ask) = action { Some((*at, ask.as_ref())) } else { None })
+            .collect()
+    }
+
+    /// How long after this the model is asked for the first time; for ever, if it is not.
+    pub fn asked_after(&self, seconds: f64) -> Duration {
+        let from = Duration::from_secs_f64(seconds);
+        self.questions().iter().map(|(at, _)| *at).find(|at| *at >= from).map_or(Duration::MAX, |at| at - from)
+    }
+
+    /// When the voice was first given a clause with these words.
+    pub fn spoken_at(&self, words: &str) -> Option<Duration> {
+        self.actions.iter().find_map(|(at, action)| match action {
+            Action::Speak { text, .. } if text.contains(words) => Some(*at),
+            _ => None,
+        })
+    }
+
+    /// What the model read as the outcome of this ask, in the end.
+    pub fn outcome(&self, ask: &str) -> Option<&str> {
+        self.history.iter().find_map(|message| match message {
+            Message::Outcome { id, content } if id == ask => content.as_deref(),
+            _ => None,
+        })
+    }
+
+    /// The notes in the history.
+    pub fn notes(&self) -> Vec<&str> {
+        self.history
+            .iter()
+            .filter_map(|message| if let Message::Note { text } = message { Some(text.as_str()) } else { None })
+            .collect()
+    }
+
+    /// How long this turn is heard in all.
+    pub fn voice_of(&self, turn: Turn) -> Duration {
+        self.heard.iter().filter(|stretch| stretch.turn == turn).map(|stretch| stretch.to - stretch.from).sum()
     }
 
     /// How many outcomes of this tool were told.

@@ -13,7 +13,11 @@ use tokio::sync::Notify;
 
 use super::{Admission, Permit, TenantId, Tokens, Tools};
 use crate::{
-    booking::spoken, call, language::Language, providers::settings::Engines, transport::twilio_signature::Verifier,
+    booking::spoken,
+    call::{self, clauses},
+    language::Language,
+    providers::{Say, phrases, settings::Engines},
+    transport::twilio_signature::Verifier,
 };
 
 /// Whether a text answers a question completely, as the trade reads it: what a [`Setup`](call::Setup) is told.
@@ -129,6 +133,13 @@ impl Tenant {
     /// Its settings.
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// Fetches the sentences that must be at hand whatever happens to the voice. Answers how many could not be had.
+    pub async fn prepare(&self) -> usize {
+        let language = self.profile.call.language;
+        let greeting = clauses(&self.profile.greeting, language).into_iter().map(|text| Say { text, language });
+        self.engines.tts.prepare(phrases::own(language).into_iter().chain(greeting).collect()).await
     }
 
     /// Its engines.

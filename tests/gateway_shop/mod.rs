@@ -21,7 +21,7 @@ use pronto::{
     gateway::{self, DrainSettings, Gateway},
     language::Language,
     providers::{Heard, Llm, ProviderError, Say, Stt, SttCapabilities, Tts, TtsCapabilities},
-    tenant::{CallRecord, Directory, Engines, Profile, Tenant, TenantId, ToolRun, Tools},
+    tenant::{CallRecord, Directory, Engines, Profile, Tenant, TenantId, ToolRun, Tools, Twilio},
 };
 use secrecy::SecretString;
 use tokio::{
@@ -48,6 +48,8 @@ pub struct Script {
     pub tools_done: AtomicUsize,
     /// Told when one was.
     pub tool_done: Notify,
+    /// What follows from a tool.
+    pub then: Option<Then>,
     /// How long a tool takes.
     pub tool_takes: Duration,
     /// The records of ended calls.
@@ -165,7 +167,8 @@ impl Tools for Scripted {
             sleep(script.tool_takes).await;
             script.tools_done.fetch_add(1, Ordering::SeqCst);
             script.tool_done.notify_one();
-            Outcome { content: r#"{"ok":true}"#.into(), then: Then::GoOn }
+            let then = script.then.clone().unwrap_or(Then::GoOn);
+            Outcome { content: r#"{"ok":true}"#.into(), then }
         }
         .boxed()
     }
@@ -187,9 +190,14 @@ pub fn tone(samples: usize) -> Vec<i16> {
 }
 
 pub fn tenant(id: &str, greeting: &str, calls_max: usize, script: &Arc<Script>) -> Tenant {
+    tenant_with(id, greeting, calls_max, None, script)
+}
+
+pub fn tenant_with(id: &str, greeting: &str, calls_max: usize, twilio: Option<Twilio>, script: &Arc<Script>) -> Tenant {
     let mut profile = Profile::new(TenantId::new(id).unwrap(), "Officina", &SecretString::from(TOKEN));
     profile.greeting = greeting.into();
     profile.calls_max = calls_max;
+    profile.twilio = twilio;
     profile.call = Arc::new(Settings {
         vad: VadSettings { detector: Detector::Energy, noise_suppression: false, ..VadSettings::default() },
         endpointing: Endpointing { policy: EndpointingPolicy::Silence, silence_ms: 400, ..Endpointing::default() },

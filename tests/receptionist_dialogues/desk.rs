@@ -83,7 +83,14 @@ impl Desk {
         match name {
             "find_slots" => {
                 let slots: Vec<Value> = self.slots(arguments).into_iter().map(|slot| self.say(slot)).collect();
-                json!({"ok": true, "service": arguments["service"], "minutes": 60, "slots": slots})
+                let closed =
+                    arguments["date"].as_str().is_some_and(|day| self.open(day.parse().expect("a date")).is_empty());
+                let mut answer = json!({"ok": true, "service": arguments["service"], "minutes": 60, "slots": slots});
+                if closed {
+                    answer["alternatives"] = answer["slots"].take();
+                    (answer["slots"], answer["say"]) = (json!([]), json!("Quel giorno siamo chiusi."));
+                }
+                answer
             }
             "book_appointment" => {
                 let start = start.expect("a start");
@@ -292,14 +299,22 @@ impl Conversation {
 /// The tools as the booking room describes them.
 fn tools(language: Language) -> Arc<[ToolSpec]> {
     let names = match language {
-        Language::Italian => {
-            json!({"tagliando": ["tagliando"], "gomme": ["cambio gomme", "pneumatici"], "revisione": ["revisione"]})
-        }
+        Language::Italian => json!({}),
         Language::English => {
             json!({"tagliando": ["service", "full service"], "gomme": ["tyre change", "tyres"], "revisione": ["inspection", "MOT"]})
         }
     };
-    let service = json!({"type": "string", "enum": ["tagliando", "gomme", "revisione"], "x-names": names});
+    let mut service = json!({"type": "string", "enum": ["tagliando", "gomme", "revisione"]});
+    match language {
+        // As the booking room describes them.
+        Language::Italian => {
+            service["description"] = json!(
+                "The service: tagliando (tagliando, controllo annuale; 60 minuti, from 79 euro); gomme (cambio gomme, \
+                 pneumatici; 60 minuti); revisione (revisione; 60 minuti)."
+            );
+        }
+        Language::English => service["x-names"] = names,
+    }
     let tool = |name: &str, kind| ToolSpec {
         name: name.into(),
         description: String::new(),

@@ -2,5 +2,6 @@
 
 mod desk;
 
+mod anything;
 mod takes_over;
 mod whole;

@@ -173,3 +173,27 @@ fn without_names_in_the_schema_it_uses_common_ones() {
     ]);
     assert_eq!(call.desk.booked[0].1, "cambio olio");
 }
+
+#[test]
+fn a_look_up_given_up_with_its_turn_is_made_again() {
+    let mut call = Conversation::italian();
+    call.heard("tagliando lunedì");
+    call.asked("find_slots", json!({"service": "tagliando", "date": "2026-04-13"}), None);
+    call.runs(&[("anzi martedì", "martedì 14 aprile")]);
+}
+
+#[test]
+fn a_yes_after_half_a_second_confirmation_is_no_yes_to_the_first() {
+    let mut call = Conversation::italian();
+    call.runs(&[
+        ("tagliando lunedì alle 9, mi chiamo Mario Rossi, targa AB123CD", "confermo"),
+        ("anzi alle dieci", "alle 10|confermo"),
+    ]);
+    call.cut("Allora: tagliando, lunedì 13 aprile alle");
+    call.runs(&[("sì", "lunedì 13 aprile alle 10|confermo")]);
+    // Nothing at all was heard of it.
+    call.runs(&[("anzi alle undici", "alle 11|confermo")]);
+    call.cut("");
+    call.runs(&[("sì", "lunedì 13 aprile alle 11|confermo")]);
+    assert_eq!(call.count("book_appointment"), 0);
+}

@@ -309,7 +309,9 @@ fn no_colleague_can_answer() {
 #[test]
 fn prices_are_for_the_staff() {
     let mut call = Conversation::italian();
-    call.runs(&[("quanto costa un tagliando?", "prezzi"), ("lunedì alle 9", "nome")]);
+    call.runs(&[("quanto costa un cambio gomme?", "prezzi|quando"), ("lunedì alle 9", "nome")]);
+    let mut call = Conversation::italian();
+    call.runs(&[("quanto costa un tagliando?", "da 79 euro|quando"), ("lunedì alle 9", "nome")]);
     let mut call = Conversation::italian();
     call.runs(&[("a che ora siete aperti?", "orari|messaggio")]);
 }
@@ -434,4 +436,73 @@ fn a_booking_that_is_refused() {
         ("sì", "fissato"),
     ]);
     assert_eq!(call.desk.booked.len(), 1);
+}
+
+#[test]
+fn a_change_that_names_what_is_given_up() {
+    let mut call = Conversation::italian();
+    call.runs(&[
+        ("un cambio gomme domani alle 9, mi chiamo Verdi, targa AB123CD", "confermo"),
+        ("sì ma facciamo alle dieci invece delle nove", "venerdì 10 aprile alle 10|confermo"),
+    ]);
+    assert_eq!(call.count("book_appointment"), 0);
+}
+
+#[test]
+fn anything_else() {
+    let booked = || {
+        let mut call = Conversation::italian();
+        call.runs(&[("tagliando lunedì alle 9, mi chiamo Mario Rossi, targa AB123CD", "confermo"), ("sì", "altro")]);
+        call
+    };
+    booked().runs(&[("sì", "mi dica")]);
+    booked().runs(&[("perfetto grazie mille", "arrivederci")]);
+    booked().runs(&[("no basta così", "arrivederci")]);
+}
+
+#[test]
+fn somebody_who_cannot_come() {
+    let mut call = Conversation::italian();
+    call.desk.booked.push(("A1".into(), "tagliando".into(), date(2026, 4, 14).at(9, 0, 0, 0), "AB123CD".into()));
+    call.runs(&[
+        ("buongiorno ho un appuntamento martedì ma non riesco a venire, possiamo fare un altro giorno?", "a quando"),
+        ("mercoledì alla stessa ora", "mercoledì 15 aprile alle 9|confermo"),
+        ("sì", "spostato"),
+    ]);
+}
+
+#[test]
+fn another_day_while_booking_moves_nothing() {
+    let mut call = Conversation::italian();
+    call.runs(&[
+        ("tagliando lunedì", "preferisce"),
+        ("facciamo un altro giorno", "quale altro giorno"),
+        ("spostiamo a mercoledì alle 10", "nome"),
+    ]);
+    assert_eq!(call.count("find_appointments"), 0);
+}
+
+#[test]
+fn a_car_that_may_be_ready() {
+    let mut call = Conversation::italian();
+    call.runs(&[("vorrei sapere se la mia macchina è pronta", "officina|messaggio"), ("un collega", "la passo")]);
+    assert!(call.desk.transferred);
+}
+
+#[test]
+fn call_me_back() {
+    let mut call = Conversation::english();
+    call.runs(&[
+        ("can someone call me back?", "message"),
+        ("my brakes are squeaking", "name"),
+        ("Smith", "made a note"),
+        ("no thanks", "goodbye"),
+    ]);
+    assert_eq!(call.desk.messages[0]["name"], "Smith");
+}
+
+#[test]
+fn a_closed_day_is_explained_each_time() {
+    let mut call = Conversation::italian();
+    call.runs(&[("revisione domenica", "quel giorno"), ("allora sabato", "quel giorno"), ("lunedì alle 8", "nome")]);
 }

@@ -18,7 +18,7 @@ use jiff::{
 
 use super::{
     SpokenError, numbers,
-    words::{Mention, Word, corrected, listed, meant, phrase, place, starts_with},
+    words::{Mention, Word, corrected, listed, meant, phrase, place, starts_with, valued},
 };
 use crate::language::Language;
 
@@ -233,14 +233,8 @@ fn past(here: &[Word], language: Language) -> usize {
 
 /// Days, weeks and months counted from today.
 fn relative(here: &[Word], language: Language) -> Option<(Said, usize)> {
-    let phrases = language.phrases();
     // "oggi=0|stamattina=0|domani=1", weeks with a w: "settimana prossima=w1", counted ones "week from today=c1".
-    let fixed = phrases
-        .list("spoken.days")
-        .filter_map(|item| item.split_once('='))
-        .filter_map(|(phrase, value)| Some((value, starts_with(here, phrase))).filter(|(_, used)| *used > 0))
-        .max_by_key(|(_, used)| *used);
-    if let Some((value, used)) = fixed {
+    if let Some((used, value)) = valued(here, language, "spoken.days") {
         return Some((fixed_days(value)?, used));
     }
     // "fra tre giorni", "in two weeks", "tra un mese", "fra un paio di giorni"

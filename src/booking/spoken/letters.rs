@@ -2,8 +2,9 @@
 //! "bravo"), alone, in numbers ("centoventitré") or repeated ("doppio zero").
 
 use super::{
+    lists::list,
     numbers,
-    words::{Word, fold, listed, phrase, starts_with},
+    words::{Word, listed, phrase, valued},
 };
 use crate::language::Language;
 
@@ -53,6 +54,13 @@ pub(super) fn runs(
     }
     runs.retain(|run| !run.is_empty());
     runs
+}
+
+/// Whether there is any digit or number at all: most of what callers say needs no closer look.
+pub(super) fn any_digit(words: &[Word], language: Language) -> bool {
+    let is_number =
+        |word: &Word| word.text.bytes().any(|b| b.is_ascii_digit()) || numbers::single(&word.text, language).is_some();
+    words.iter().any(|word| is_number(word) || word.is(&["oh", "o"]))
 }
 
 /// Digits at the start of the words.
@@ -113,13 +121,11 @@ fn strong(letter: char) -> Piece {
 /// A letter by itself, by its name or by a word of the alphabet; how many words; whether it is a small word too.
 fn named(here: &[Word], language: Language) -> Option<(char, usize, bool)> {
     let first = here.first()?;
-    let longest = language
-        .phrases()
-        .list("spoken.letters")
-        .filter_map(|item| item.split_once('='))
-        .map(|(name, letter)| (starts_with(here, name), letter))
-        .filter(|(used, _)| *used > 0)
-        .max_by_key(|(used, _)| *used);
+    // "Vu doppia" is a W, but "vu, doppia vu" is a V and a W.
+    let next_is_double = here.get(1).is_some_and(|word| repeat(word, language) == 2)
+        && here.get(2).is_some_and(|word| listed(&word.text, language, "spoken.double_letters"));
+    let here = if next_is_double { &here[..1] } else { here };
+    let longest = valued(here, language, "spoken.letters");
     let weak = listed(&first.text, language, "spoken.weak_letters") && !is_capital(first);
     if let Some((used, letter)) = longest {
         return Some((letter.chars().next()?.to_ascii_uppercase(), used, weak && used == 1));
@@ -174,9 +180,7 @@ pub(super) fn written(here: &[Word], language: Language) -> Option<(Piece, usize
 
 /// The letter of a name in one word.
 fn letter_name(word: &str, language: Language) -> Option<char> {
-    let mut items = language.phrases().list("spoken.letters").filter_map(|item| item.split_once('='));
-    let (_, letter) = items.find(|(name, _)| *name == word)?;
-    initial(letter)
+    list(language, "spoken.letters").value(word).and_then(initial)
 }
 
 /// How often what follows is repeated: 2 for "doppio", 3 for "triplo", else 1.
@@ -205,9 +209,5 @@ fn initial(word: &str) -> Option<char> {
 
 /// The word that makes a letter clear when it is read back.
 pub(super) fn clear_word(letter: char, language: Language) -> Option<&'static str> {
-    let letter = letter.to_ascii_lowercase();
-    language.phrases().list("spoken.alphabet").find_map(|item| {
-        let (name, word) = item.split_once('=')?;
-        (fold(name) == letter.to_string()).then_some(word)
-    })
+    list(language, "spoken.alphabet").value(&letter.to_lowercase().to_string())
 }

@@ -14,6 +14,9 @@ const PIECES_MAX: usize = 24;
 
 /// The last number dictated; numbers are read joined ("trenta quattro" is 34) before they are read word for word.
 pub(super) fn phone(words: &[Word], language: Language) -> Option<Phone> {
+    if !letters::any_digit(words, language) {
+        return None;
+    }
     corrected(words, language).find_map(|piece| {
         [Reading::Joined, Reading::Single].into_iter().find_map(|reading| in_words(piece, reading, language))
     })

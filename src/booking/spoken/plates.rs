@@ -11,6 +11,9 @@ pub(super) fn plate(text: &str, words: &[Word], language: Language) -> Option<Pl
     if let Ok(plate) = Plate::parse(text) {
         return Some(plate);
     }
+    if !letters::any_digit(words, language) {
+        return None;
+    }
     corrected(words, language)
         .find_map(|piece| {
             [Reading::Joined, Reading::Single].into_iter().find_map(|reading| in_words(piece, reading, language))

@@ -104,13 +104,10 @@ fn parts(words: &[Word], language: Language) -> Vec<Mention<Part>> {
             found.push(Mention { value: part, at: at..at + 1 });
         }
     }
-    let after_lunch = language.phrases().list("spoken.after_lunch");
-    for phrase in after_lunch {
-        found.extend((0..words.len()).filter_map(|at| {
-            let used = starts_with(&words[at..], phrase);
-            (used > 0).then(|| Mention { value: Part::Afternoon, at: at..at + used })
-        }));
-    }
+    found.extend((0..words.len()).filter_map(|at| {
+        let used = phrase(&words[at..], language, "spoken.after_lunch");
+        (used > 0).then(|| Mention { value: Part::Afternoon, at: at..at + used })
+    }));
     found.sort_by_key(|mention| mention.at.start);
     found
 }

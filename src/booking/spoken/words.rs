@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::lists::list;
 use crate::language::Language;
 
 /// Words read of one utterance; what follows is not read (nobody says more than this in one breath).
@@ -94,17 +95,22 @@ pub(crate) fn fold(text: &str) -> String {
 
 /// Whether the word is in a list of the language.
 pub(crate) fn listed(word: &str, language: Language, key: &'static str) -> bool {
-    language.phrases().list(key).any(|item| item == word)
+    list(language, key).has(word)
 }
 
 /// The place of the word in a list of the language whose items may have accents.
 pub(crate) fn place(word: &str, language: Language, key: &'static str) -> Option<usize> {
-    language.phrases().list(key).position(|item| fold(item) == word)
+    list(language, key).place(word)
 }
 
 /// How many words the longest phrase of a list takes at the start of these words; 0 when none does.
 pub(crate) fn phrase(words: &[Word], language: Language, key: &'static str) -> usize {
-    language.phrases().list(key).map(|item| starts_with(words, item)).max().unwrap_or(0)
+    valued(words, language, key).map_or(0, |(used, _)| used)
+}
+
+/// How many words the longest phrase of a list takes at the start of these words, and its value.
+pub(crate) fn valued(words: &[Word], language: Language, key: &'static str) -> Option<(usize, &'static str)> {
+    list(language, key).longest(words)
 }
 
 /// How many words the phrase takes at the start of these words; 0 when it does not stand there.
@@ -182,6 +188,17 @@ fn denied<T>(words: &[Word], mentions: &[Mention<T>], language: Language) -> Vec
                 (Some(index), _) if !word.pause => denied[index] = true,
                 (_, Some(index)) if word.text != "no" => denied[index] = true,
                 _ => {}
+            }
+        }
+        // "Alle dieci invece delle nove": what stands behind it is what was given up.
+        let instead = phrase(&words[at..], language, "spoken.instead");
+        if instead > 0 {
+            let after = at + instead;
+            let given_up = mentions
+                .iter()
+                .position(|mention| mention.at.end > after && (at + 1..=after + 1).contains(&mention.at.start));
+            if let Some(index) = given_up {
+                denied[index] = true;
             }
         }
     }

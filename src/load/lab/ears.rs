@@ -7,14 +7,14 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, task::spawn_blocking};
 
 use super::{
     mfcc::{BANDS, Bands, Cepstrum, HOP, Moment, Spectrum, WINDOW, loudness, moment},
     phrasebook::Phrasebook,
     search::{Found, Search},
     speech::{Speech, SpeechError, Voice},
-    templates::{Templates, framed, loudest},
+    templates::{self, Templates, framed, loudest},
 };
 use crate::{audio::Rate, language::Language};
 
@@ -145,7 +145,7 @@ impl Ears {
     pub async fn recognise(&self, language: Language, pcm: Vec<i16>) -> Result<Guess, SpeechError> {
         let mut listener = self.listen(language).await?;
         // A long clip is many milliseconds of work: not on the thread that serves the others.
-        let recognised = tokio::task::spawn_blocking(move || {
+        let recognised = spawn_blocking(move || {
             let frames = framed(&mut listener.spectrum, &pcm);
             listener.tune(&frames);
             listener.begin(VecDeque::from(frames));
@@ -180,19 +180,19 @@ async fn learn_afresh(speech: &Speech, language: Language, extra: &[String]) -> 
     let texts: Vec<&str> = phrases.iter().map(|phrase| phrase.text.as_str()).collect();
     let pieces: Vec<&str> = units().map(|(_, unit)| unit.text.as_str()).collect();
     let voices = Voice::callers(language);
-    let spoken = try_join_all(voices.iter().map(async |voice| {
+    let studied = try_join_all(voices.iter().map(async |voice| {
         let (whole, going) = tokio::try_join!(
-            speech.say_all(&texts, voice, Rate::WIDE, true),
+            speech.say_all(&texts, voice, true),
             // In a dictated number all digits but the last go on.
-            speech.say_all(&pieces, voice, Rate::WIDE, false),
+            speech.say_all(&pieces, voice, false),
         )?;
-        Ok::<_, SpeechError>(
-            whole.into_iter().enumerate().chain(units().map(|(index, _)| index).zip(going)).collect::<Vec<_>>(),
-        )
+        let going = units().map(|(index, _)| index).zip(going);
+        let clips = whole.into_iter().enumerate().chain(going).collect();
+        let studied = spawn_blocking(move || templates::studied(clips, Speech::rate()));
+        Ok::<_, SpeechError>(studied.await.expect("studying does not panic"))
     }))
     .await?;
-    let learned = tokio::task::spawn_blocking(move || Templates::learn(&phrases, spoken.iter().flatten()));
-    Ok(Arc::new(learned.await.expect("learning does not panic")))
+    Ok(Arc::new(Templates::learn(&phrases, studied)))
 }
 
 /// What a listener noticed.
@@ -248,7 +248,7 @@ impl Listener {
     fn new(templates: Arc<Templates>) -> Self {
         Self {
             templates,
-            spectrum: Spectrum::new(),
+            spectrum: Spectrum::new(Rate::WIDE),
             samples: VecDeque::new(),
             frames: 0,
             noise: [0.0; BANDS],

@@ -1,15 +1,17 @@
 //! What a moment of sound sounds like: mel bands between 200 and 3400 Hz, and the cepstrum of their logarithms.
 //!
 //! The bands end where the telephone does, so that one template fits a wide and a narrow line. Everything here is per
-//! frame of 32 ms, one every 16 ms, at 16 kHz.
+//! frame of 32 ms, one every 16 ms.
 
 use std::sync::Arc;
 
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex32};
 
-/// Samples in a frame.
+use crate::audio::Rate;
+
+/// Samples in a frame at 16 kHz.
 pub const WINDOW: usize = 512;
-/// Samples from one frame to the next.
+/// Samples from one frame to the next at 16 kHz.
 pub const HOP: usize = 256;
 /// Mel bands.
 pub const BANDS: usize = 20;
@@ -48,6 +50,8 @@ pub struct Spectrum {
     scratch: Vec<Complex32>,
     /// The Hamming window.
     window: Vec<f32>,
+    /// Samples from one window to the next.
+    hop: usize,
     /// Each band's first bin and the weights from there on.
     filters: Vec<(usize, Vec<f32>)>,
     /// The cosines of the cepstrum.
@@ -55,17 +59,22 @@ pub struct Spectrum {
 }
 
 impl Spectrum {
-    /// The transform with its tables.
-    pub fn new() -> Self {
-        let fft = RealFftPlanner::new().plan_fft_forward(WINDOW);
+    /// The transform with its tables, for a rate. Clips may be studied at another rate than the line is heard at.
+    pub fn new(rate: Rate) -> Self {
+        let scaled = |samples: usize| (samples * rate.hz() as usize).div_ceil(Rate::WIDE.hz() as usize);
+        let window = scaled(WINDOW);
+        // Of small factors, or the transform is slow.
+        let size = if window.is_power_of_two() { window } else { window.next_multiple_of(120) };
+        let fft = RealFftPlanner::new().plan_fft_forward(size);
         let turn = std::f32::consts::TAU;
         Self {
             time: fft.make_input_vec(),
             frequency: fft.make_output_vec(),
             scratch: fft.make_scratch_vec(),
             fft,
-            window: (0..WINDOW).map(|n| 0.54 - 0.46 * (turn * n as f32 / (WINDOW - 1) as f32).cos()).collect(),
-            filters: filters(),
+            window: (0..window).map(|n| 0.54 - 0.46 * (turn * n as f32 / (window - 1) as f32).cos()).collect(),
+            hop: scaled(HOP),
+            filters: filters(rate.hz() as f32 / size as f32),
             cosines: (0..CEPSTRA)
                 .map(|k| {
                     std::array::from_fn(|band| {
@@ -76,14 +85,25 @@ impl Spectrum {
         }
     }
 
+    /// Samples in a window.
+    pub const fn window(&self) -> usize {
+        self.window.len()
+    }
+
+    /// Samples from one window to the next.
+    pub const fn hop(&self) -> usize {
+        self.hop
+    }
+
     /// The bands of one window.
-    pub fn bands(&mut self, samples: &[i16; WINDOW]) -> Bands {
-        let mut before = f32::from(samples[0]);
+    pub fn bands(&mut self, samples: &[i16]) -> Bands {
+        let mut before = samples.first().map_or(0.0, |sample| f32::from(*sample));
         for ((out, sample), weight) in self.time.iter_mut().zip(samples).zip(&self.window) {
             let sample = f32::from(*sample);
             *out = (sample - 0.97 * before) * weight / 32_768.0;
             before = sample;
         }
+        self.time[self.window.len()..].fill(0.0);
         self.fft
             .process_with_scratch(&mut self.time, &mut self.frequency, &mut self.scratch)
             .expect("the buffers are the transform's own");
@@ -128,13 +148,12 @@ pub fn weights() -> Moment {
     weights
 }
 
-/// Triangles, equally wide to the ear.
-fn filters() -> Vec<(usize, Vec<f32>)> {
+/// Triangles, equally wide to the ear; a bin of the transform has this many hertz.
+fn filters(bin: f32) -> Vec<(usize, Vec<f32>)> {
     let mel = |hz: f32| 1_127.0 * (hz / 700.0).ln_1p();
     let hz = |mel: f32| 700.0 * (mel / 1_127.0).exp_m1();
     let step = (mel(EDGES.1) - mel(EDGES.0)) / (BANDS + 1) as f32;
     let edge = |n: usize| hz(mel(EDGES.0) + step * n as f32);
-    let bin = 16_000.0 / WINDOW as f32;
     (0..BANDS)
         .map(|band| {
             let (low, middle, high) = (edge(band), edge(band + 1), edge(band + 2));
@@ -159,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_tone_is_loudest_in_its_own_band() {
-        let mut spectrum = Spectrum::new();
+        let mut spectrum = Spectrum::new(Rate::WIDE);
         let mut before = 0;
         for hz in [400.0, 800.0, 1_500.0, 3_000.0] {
             let bands = spectrum.bands(&tone(hz));
@@ -173,7 +192,7 @@ mod tests {
 
     #[test]
     fn silence_gives_numbers() {
-        let mut spectrum = Spectrum::new();
+        let mut spectrum = Spectrum::new(Rate::WIDE);
         let bands = spectrum.bands(&[0; WINDOW]);
         assert!(spectrum.cepstrum(&bands, &[0.0; BANDS], 1.0).iter().all(|c| c.is_finite()));
     }

@@ -110,7 +110,18 @@ impl Lab {
 
     /// The base URL for Deepgram clients, without a version.
     pub fn deepgram_url(&self) -> String {
-        format!("ws://{}", self.address)
+        format!("http://{}", self.address)
+    }
+
+    /// The `[providers]` section with which a gateway hears, thinks and speaks here.
+    pub fn providers_toml(&self) -> String {
+        let (openai, deepgram) = (self.openai_url(), self.deepgram_url());
+        let key = self.house.settings.key.as_deref().unwrap_or("lab");
+        format!(
+            "[providers.stt]\nkind = \"deepgram\"\nmodel = \"nova-3\"\nbase_url = \"{deepgram}\"\nkey = \"{key}\"\n\n\
+             [providers.llm]\nkind = \"openai\"\nmodel = \"gpt-6-luna\"\nbase_url = \"{openai}\"\nkey = \"{key}\"\n\n\
+             [providers.tts]\nkind = \"deepgram\"\nbase_url = \"{deepgram}\"\nkey = \"{key}\"\n"
+        )
     }
 
     /// What goes wrong, and when: may be changed at any time.

@@ -147,6 +147,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_annotated_settings_are_the_defaults() {
+        let annotated: LabSettings = toml::from_str(include_str!("../../../config/lab/lab.toml")).unwrap();
+        assert_eq!(annotated, LabSettings { port: 18_080, ..LabSettings::default() });
+    }
+
+    #[test]
     fn settings_are_written_as_the_docs_say() {
         let settings: LabSettings = toml::from_str(
             r#"

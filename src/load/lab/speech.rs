@@ -26,10 +26,12 @@ const WAV_HEADER: usize = 44;
 const SILENT: u16 = 40;
 /// Silence left at the end of a clause. espeak-ng leaves 300 ms, and each turn would end so much late.
 const TAIL_MS: usize = 40;
-/// The pause that separates phrases synthesised together; no phrase holds a pause as long as half of it.
-const BREAK_MS: usize = 2_000;
+/// The pause that separates phrases synthesised together; spoken it is about 730 ms.
+const BREAK_MS: usize = 1_000;
 /// Shorter pauses are inside a phrase.
-const GAP_MS: usize = 900;
+const GAP_MS: usize = 550;
+/// Where the pauses are is looked for in every so many samples: a build without optimisation learns phrases too.
+const STRIDE: usize = 8;
 
 /// Who speaks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -143,21 +145,20 @@ impl Speech {
             return Ok(clause.clone());
         }
         let spoken = Phrasebook::of(voice.language).pronounced(text);
-        let pcm = trimmed(&self.run(&escaped(&spoken), voice).await?).to_vec();
-        let clause: Arc<[i16]> = converted(&pcm, rate).into();
+        let pcm = self.run(&escaped(&spoken), voice).await?;
+        let clause: Arc<[i16]> = converted(trimmed(&pcm), rate).into();
         self.said().keep(key, clause.clone());
         Ok(clause)
     }
 
-    /// Says many phrases in one process (a process costs more than a phrase), each trimmed, at a rate. Each is `ending`
-    /// like a sentence, its last vowel long, or going on as before a comma.
-    pub async fn say_all(
-        &self,
-        texts: &[&str],
-        voice: &Voice,
-        rate: Rate,
-        ending: bool,
-    ) -> Result<Vec<Vec<i16>>, SpeechError> {
+    /// The rate at which phrases are said.
+    pub fn rate() -> Rate {
+        Rate::new(SPOKEN).expect("a rate within the limits")
+    }
+
+    /// Says many phrases in one process (a process costs more than a phrase), each trimmed, at [`rate`](Self::rate).
+    /// Each is `ending` like a sentence, its last vowel long, or going on as before a comma.
+    pub async fn say_all(&self, texts: &[&str], voice: &Voice, ending: bool) -> Result<Vec<Vec<i16>>, SpeechError> {
         let book = Phrasebook::of(voice.language);
         let pause = format!("<break time=\"{BREAK_MS}ms\"/>\n");
         let together: Vec<String> = texts
@@ -168,12 +169,12 @@ impl Speech {
         let pcm = self.run(&together.join(&pause), voice).await?;
         let phrases = split(&pcm);
         if phrases.len() == texts.len() {
-            return Ok(phrases.into_iter().map(|phrase| converted(phrase, rate)).collect());
+            return Ok(phrases.into_iter().map(<[i16]>::to_vec).collect());
         }
         // A phrase with a long pause of its own, or one that is not heard at all: one by one, then.
         let mut apart = Vec::with_capacity(texts.len());
         for text in texts {
-            apart.push(self.say(text, voice, rate).await?.to_vec());
+            apart.push(self.say(text, voice, Self::rate()).await?.to_vec());
         }
         Ok(apart)
     }
@@ -223,7 +224,7 @@ impl Said {
 /// A clip at another rate than it was spoken at.
 fn converted(pcm: &[i16], rate: Rate) -> Vec<i16> {
     let mut out = Vec::with_capacity(pcm.len() * rate.hz() as usize / SPOKEN as usize + 1);
-    let mut resampler = Resampler::new(Rate::new(SPOKEN).expect("a rate within the limits"), rate);
+    let mut resampler = Resampler::new(Speech::rate(), rate);
     resampler.process(pcm, &mut out);
     resampler.flush(&mut out);
     out
@@ -247,7 +248,7 @@ fn split(pcm: &[i16]) -> Vec<&[i16]> {
     let gap = GAP_MS * SPOKEN as usize / 1_000;
     let mut phrases = Vec::new();
     let mut phrase: Option<(usize, usize)> = None;
-    for (at, sample) in pcm.iter().enumerate() {
+    for (at, sample) in pcm.iter().enumerate().step_by(STRIDE) {
         if sample.unsigned_abs() <= SILENT {
             continue;
         }
@@ -261,5 +262,5 @@ fn split(pcm: &[i16]) -> Vec<&[i16]> {
         };
     }
     phrases.extend(phrase);
-    phrases.into_iter().map(|(from, to)| &pcm[from..=to]).collect()
+    phrases.into_iter().map(|(from, to)| &pcm[from.saturating_sub(STRIDE)..(to + STRIDE).min(pcm.len())]).collect()
 }

@@ -1,9 +1,10 @@
 //! What the phrases sound like: each phrase in each caller's voice, as moments to compare the line with.
 
 use super::{
-    mfcc::{BANDS, Bands, Cepstrum, DIMS, HOP, Moment, Spectrum, WINDOW, loudness, moment, weights},
+    mfcc::{BANDS, Bands, Cepstrum, DIMS, Moment, Spectrum, loudness, moment, weights},
     phrasebook::Phrase,
 };
+use crate::audio::Rate;
 
 /// Frames this far below the loud ones are silence at a template's edges (-35 dB).
 const EDGE: f32 = 3e-4;
@@ -59,19 +60,15 @@ impl Scale {
 }
 
 impl Templates {
-    /// Learns the phrases from clips at 16 kHz, each with the index of its phrase.
-    pub fn learn<'a>(phrases: &[Phrase], spoken: impl Iterator<Item = &'a (usize, Vec<i16>)>) -> Self {
-        let mut spectrum = Spectrum::new();
+    /// Learns the phrases from what was [`studied`], voice by voice.
+    pub fn learn(phrases: &[Phrase], voices: Vec<Vec<(usize, Vec<Moment>)>>) -> Self {
         let mut moments = Vec::new();
         let mut spans = Vec::new();
-        for (phrase, pcm) in spoken {
-            let first = moments.len();
-            moments.extend(listened(&mut spectrum, pcm));
-            let len = moments.len() - first;
-            if len >= 3 {
-                spans.push(Span { phrase: *phrase, first, len, unit: phrases[*phrase].unit });
-            } else {
-                moments.truncate(first);
+        for (phrase, clip) in voices.into_iter().flatten() {
+            // Anything shorter was not spoken.
+            if clip.len() >= 3 {
+                spans.push(Span { phrase, first: moments.len(), len: clip.len(), unit: phrases[phrase].unit });
+                moments.extend(clip);
             }
         }
         let scale = Scale::of(&moments);
@@ -96,6 +93,12 @@ impl Templates {
     }
 }
 
+/// The moments of clips, each with the index of its phrase.
+pub fn studied(clips: Vec<(usize, Vec<i16>)>, rate: Rate) -> Vec<(usize, Vec<Moment>)> {
+    let mut spectrum = Spectrum::new(rate);
+    clips.into_iter().map(|(phrase, pcm)| (phrase, listened(&mut spectrum, &pcm))).collect()
+}
+
 /// The moments of a clip, without the silence at its edges.
 fn listened(spectrum: &mut Spectrum, pcm: &[i16]) -> Vec<Moment> {
     let bands = framed(spectrum, pcm);
@@ -111,10 +114,11 @@ fn listened(spectrum: &mut Spectrum, pcm: &[i16]) -> Vec<Moment> {
 
 /// The bands of every frame of a clip, with half a window of silence around it.
 pub(super) fn framed(spectrum: &mut Spectrum, pcm: &[i16]) -> Vec<Bands> {
-    let mut padded = vec![0; WINDOW / 2];
+    let (window, hop) = (spectrum.window(), spectrum.hop());
+    let mut padded = vec![0; window / 2];
     padded.extend_from_slice(pcm);
-    padded.resize(padded.len() + WINDOW, 0);
-    padded.windows(WINDOW).step_by(HOP).map(|window| spectrum.bands(window.first_chunk().expect("a window"))).collect()
+    padded.resize(padded.len() + window, 0);
+    padded.windows(window).step_by(hop).map(|window| spectrum.bands(window)).collect()
 }
 
 /// The loudness of the loud parts: the loudest three frames in a row.

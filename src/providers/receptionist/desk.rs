@@ -39,9 +39,10 @@ pub(super) fn read(content: &str) -> Result<Value, Refusal> {
     })
 }
 
-/// The slots of `find_slots`.
+/// The slots of `find_slots`, or what is free instead.
 pub(super) fn slots(value: &Value) -> Vec<DateTime> {
-    starts(value, "slots")
+    let slots = starts(value, "slots");
+    if slots.is_empty() { starts(value, "alternatives") } else { slots }
 }
 
 /// The appointments of `find_appointments`.

@@ -8,23 +8,20 @@ use jiff::civil::{Date, DateTime};
 use serde_json::Value;
 
 use super::{
-    desk::{self, Appointment, Refusal},
+    desk::{Appointment, Refusal},
     services::Services,
-    understand::{Context, Field, Heard, Intent, hear},
+    understand::Intent,
     words::{Question, mentions, question},
 };
 use crate::{
     booking::{
         phone::Phone,
         plate::Plate,
-        spoken::{self, SpokenError, TimeOfDay, words::words},
+        spoken::{self, SpokenError, TimeOfDay, Utterance, words::words},
     },
-    call::{Ask, Message, ToolAsk},
+    call::{Ask, Message},
     language::Language,
 };
-
-/// Pieces of one dictation that are tried together.
-const DICTATION_MAX: usize = 4;
 
 /// Everything the policy needs.
 #[derive(Debug)]
@@ -77,14 +74,20 @@ pub(super) struct Known<'a> {
     pub booked: Vec<Appointment>,
     /// What the caller has not been told yet.
     pub news: Vec<News>,
+    /// The service whose price was asked.
+    pub priced: Option<String>,
     /// Asides of the last utterance, answered before going on.
     pub aside: Option<Aside>,
     /// The question the caller heard last.
     pub asked: Option<Question>,
     /// Utterances in a row that said nothing we understood.
     pub misses: usize,
-    /// Tools that still run.
-    pub pending: usize,
+    /// Writes that still run.
+    pub writes_pending: usize,
+    /// Look-ups that still run, asked for in this turn.
+    pub reads_pending: usize,
+    /// The slots found have not been offered yet.
+    pub unoffered: bool,
     /// Tools asked for in the whole call.
     pub tools_asked: usize,
     /// The call is being ended or handed over.
@@ -92,11 +95,11 @@ pub(super) struct Known<'a> {
     /// The caller has said something.
     pub begun: bool,
     /// We asked whether the caller is still there: a yes answers that, nothing else.
-    presence: bool,
+    pub presence: bool,
     /// What the caller said since the plate or phone was asked, for dictations in pieces.
-    dictation: Vec<String>,
-    /// What our last sentence named as a day and hour; a yes to a model's offer means it.
-    named: (Option<Date>, Option<TimeOfDay>),
+    pub dictation: Vec<String>,
+    /// Our last sentence; a yes to a model's offer means the day and hour it names.
+    pub last_said: &'a str,
 }
 
 /// A day and hour, as far as they were said.
@@ -109,7 +112,7 @@ pub(super) struct Wanted {
 }
 
 /// What a yes is a yes to: service, day and hour, slot, name, plate, number.
-type Snapshot = (Option<String>, Wanted, Option<DateTime>, Option<String>, Option<Plate>, Option<Phone>);
+pub(super) type Snapshot = (Option<String>, Wanted, Option<DateTime>, Option<String>, Option<Plate>, Option<Phone>);
 
 /// A look into the calendar.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +121,8 @@ pub(super) struct Search {
     pub arguments: Value,
     /// The slots, or that the calendar could not be used.
     pub slots: Result<Vec<DateTime>, ()>,
+    /// Why there is nothing as it was asked, in the tool's words.
+    pub reason: Option<String>,
 }
 
 /// Something that happened and must be told.
@@ -141,6 +146,9 @@ pub(super) enum Aside {
     Wait,
     Prices,
     Hours,
+    Status,
+    /// "Sì" to "serve altro?".
+    GoAhead,
 }
 
 impl<'a> Known<'a> {
@@ -171,16 +179,19 @@ impl<'a> Known<'a> {
             found: None,
             booked: Vec::new(),
             news: Vec::new(),
+            priced: None,
             aside: None,
             asked: None,
             misses: 0,
-            pending: 0,
+            writes_pending: 0,
+            reads_pending: 0,
+            unoffered: false,
             tools_asked: 0,
             over: false,
             begun: false,
             presence: false,
             dictation: Vec::new(),
-            named: (None, None),
+            last_said: "",
         };
         for (at, message) in ask.messages.iter().enumerate() {
             match message {
@@ -226,29 +237,39 @@ impl<'a> Known<'a> {
                 arguments.insert("time".into(), format!("{:02}:{:02}", time.hour(), time.minute()).into());
             }
             Some(TimeOfDay::Morning) => drop(arguments.insert("part".into(), "morning".into())),
-            Some(TimeOfDay::Afternoon) => drop(arguments.insert("part".into(), "afternoon".into())),
-            Some(TimeOfDay::Evening) => drop(arguments.insert("part".into(), "evening".into())),
+            // Shops have no evening of their own: its slots are the last ones of the afternoon.
+            Some(TimeOfDay::Afternoon | TimeOfDay::Evening) => {
+                drop(arguments.insert("part".into(), "afternoon".into()));
+            }
             None => {}
         }
         Value::Object(arguments)
     }
 
     /// A sentence of ours, as far as it was heard.
-    fn agent(&mut self, text: &str, interrupted: bool) {
+    fn agent(&mut self, text: &'a str, interrupted: bool) {
         if text.trim().is_empty() {
             return;
         }
         let phrases = self.language.phrases();
         self.presence = text.trim() == phrases.text("call.still_there");
         self.aside = None;
-        self.tell(text, interrupted);
-        // A cut sentence, a filler or "are you still there" leaves the last question standing.
-        if let Some(question) = question(text, self.language) {
+        if !self.news.is_empty() {
+            self.tell(text, interrupted);
+        }
+        // A filler or "are you still there" leaves the last question standing; so does a cut sentence, but a yes after
+        // half a read-back is no yes to an earlier one.
+        let question = question(text, self.language);
+        if interrupted && question.is_none() && self.asked == Some(Question::Confirm) {
+            self.asked = None;
+        }
+        if let Some(question) = question {
             let same = self.asked == Some(question);
             if !same {
                 self.dictation.clear();
             }
             self.asked = Some(question);
+            self.unoffered &= question != Question::Choice;
         }
         if self.wants == Some(Intent::Message)
             && !self.has_tool("take_message")
@@ -256,10 +277,14 @@ impl<'a> Known<'a> {
         {
             self.done(); // there is no tool to pass it on: the transcript is the message
         }
-        self.named = (
-            spoken::date(text, self.today, self.language).ok().flatten(),
-            spoken::time(text, self.language).filter(|time| matches!(time, TimeOfDay::Exact { .. })),
-        );
+        self.last_said = text;
+    }
+
+    /// The day and hour our last sentence named.
+    pub(super) fn named(&self) -> (Option<Date>, Option<TimeOfDay>) {
+        let said = Utterance::new(self.last_said, self.language);
+        let time = said.time().filter(|time| matches!(time, TimeOfDay::Exact { .. }));
+        (said.date(self.today).ok().flatten(), time)
     }
 
     /// Takes as told what the caller heard of the news. Half a sentence tells only what it names.
@@ -295,94 +320,8 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Something the caller said.
-    fn caller(&mut self, text: &str) {
-        self.begun = true;
-        self.aside = None;
-        let seeks = self.wants.filter(|_| self.target.is_none());
-        let services = self.services.clone();
-        let context =
-            Context { asked: self.asked, seeks, today: self.today, language: self.language, services: &services };
-        let mut heard = hear(text, context);
-        if self.presence {
-            // "È ancora in linea?" "Sì": no answer to the question before it, but whatever else was said counts.
-            (heard.yes, heard.no) = (false, false);
-        }
-        self.join_dictation(text, &mut heard);
-        let before = self.snapshot();
-        let mut learned = heard.repeat || heard.wait || heard.thanks || self.presence;
-        learned |= self.intend(&heard, text);
-        learned |= self.fill(&heard);
-        learned |= self.want(&heard);
-        let changed = self.snapshot() != before;
-        if changed {
-            self.confirmed = false;
-            self.correcting = false;
-        }
-        learned |= changed | self.answer(&heard, text, changed);
-        if heard.wait && !changed && self.aside.is_none() {
-            self.aside = Some(Aside::Wait);
-        }
-        self.misses = if learned { 0 } else { self.misses + 1 };
-        self.presence = false;
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        (self.service.clone(), self.wanted, self.chosen, self.name.clone(), self.plate.clone(), self.phone.clone())
-    }
-
-    /// A plate or number dictated in pieces, each taken for a whole utterance.
-    fn join_dictation(&mut self, text: &str, heard: &mut Heard) {
-        if !matches!(self.asked, Some(Question::Plate | Question::Phone)) {
-            return;
-        }
-        self.dictation.push(text.to_string());
-        if self.dictation.len() > DICTATION_MAX {
-            self.dictation.remove(0);
-        }
-        for start in (0..self.dictation.len().saturating_sub(1)).rev() {
-            let joined = self.dictation[start..].join(", ");
-            if self.asked == Some(Question::Plate) && heard.plate.is_none() {
-                heard.plate = spoken::plate(&joined, self.language);
-            } else if self.asked == Some(Question::Phone) && heard.phone.is_none() {
-                heard.phone = spoken::phone(&joined, self.language);
-            }
-        }
-    }
-
-    /// What the caller wants.
-    fn intend(&mut self, heard: &Heard, text: &str) -> bool {
-        let Some(intent) = heard.intent else { return false };
-        let idle = matches!(self.wants, None | Some(Intent::Check | Intent::Message | Intent::Goodbye));
-        match intent {
-            // A message being dictated may speak of anything.
-            _ if self.wants == Some(Intent::Message) && self.asked == Some(Question::Message) => return false,
-            Intent::Book if !idle => return true,
-            // "Va bene così" accepts what was offered.
-            Intent::Goodbye if self.asked == Some(Question::Choice) && heard.yes => return false,
-            Intent::Goodbye if heard.service.is_some() || heard.plate.is_some() => return false,
-            Intent::Prices => self.aside = Some(Aside::Prices),
-            Intent::Hours => self.aside = Some(Aside::Hours),
-            Intent::Abandon => self.abandon(),
-            Intent::Cancel if self.wants == Some(Intent::Book) && !names_appointment(text, self.language) => {
-                self.abandon();
-            }
-            Intent::Book | Intent::Move | Intent::Cancel | Intent::Check => {
-                if self.wants != Some(intent) {
-                    self.begin(intent);
-                }
-            }
-            Intent::Message => {
-                self.wants = Some(intent);
-                self.message = heard.tells.clone().or(self.message.take());
-            }
-            Intent::Human | Intent::Goodbye => self.wants = Some(intent),
-        }
-        true
-    }
-
     /// Begins something new; who the caller is stays known.
-    fn begin(&mut self, intent: Intent) {
+    pub(super) fn begin(&mut self, intent: Intent) {
         self.wants = Some(intent);
         (self.wanted, self.chosen, self.search, self.problem) = (Wanted::default(), None, None, None);
         (self.confirmed, self.correcting, self.rejected) = (false, false, false);
@@ -393,7 +332,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         let idle = self.wants.is_none();
         self.done();
         if !idle {
@@ -402,7 +341,7 @@ impl<'a> Known<'a> {
     }
 
     /// Which of the appointments found is meant, as soon as there is only one.
-    fn settle_target(&mut self) {
+    pub(super) fn settle_target(&mut self) {
         let Some((_, found)) = self.found.as_ref().filter(|_| self.target.is_none()) else { return };
         let on_day = |found: &&Appointment| {
             self.old_date.is_none_or(|date| found.start.is_some_and(|start| start.date() == date))
@@ -420,7 +359,7 @@ impl<'a> Known<'a> {
     }
 
     /// What was wanted is done or given up.
-    fn done(&mut self) {
+    pub(super) fn done(&mut self) {
         self.wants = None;
         self.service = None;
         self.message = None;
@@ -429,78 +368,8 @@ impl<'a> Known<'a> {
         (self.target, self.found, self.old_date) = (None, None, None);
     }
 
-    /// Who the caller is, and which work.
-    fn fill(&mut self, heard: &Heard) -> bool {
-        let dictating = self.asked == Some(Question::Message) && self.wants == Some(Intent::Message);
-        if let Some(service) = heard.service.clone().filter(|_| !dictating) {
-            let again = self.booked.iter().any(|booked| booked.service == service) && !heard.another;
-            match self.wants {
-                None if !again => self.begin(Intent::Book),
-                _ => {}
-            }
-            if self.wants == Some(Intent::Book) && self.service.as_ref() != Some(&service) {
-                self.service = Some(service);
-                (self.chosen, self.search) = (None, None);
-            }
-        }
-        let mut learned = heard.service.is_some();
-        if let Some(name) = &heard.name {
-            self.name = Some(name.clone());
-            learned = true;
-        }
-        if let Some(plate) = &heard.plate {
-            if self.plate.as_ref() != Some(plate) && matches!(self.wants, Some(Intent::Move | Intent::Cancel)) {
-                (self.found, self.target) = (None, None);
-            }
-            (self.plate, self.no_plate) = (Some(plate.clone()), false);
-            learned = true;
-        }
-        if let Some(phone) = &heard.phone {
-            self.phone = Some(phone.clone());
-            learned = true;
-        }
-        learned
-    }
-
-    /// The day and hour.
-    fn want(&mut self, heard: &Heard) -> bool {
-        if let Some(old) = heard.old_date {
-            self.old_date = Some(old);
-        }
-        let mut said = heard.old_date.is_some();
-        let dated = !matches!(heard.date, Ok(None)) || heard.time.is_some() || heard.any_day;
-        // "Avete posto martedì?" books; "allora ci vediamo martedì" after a booking does not.
-        if self.wants.is_none() && dated && self.booked.is_empty() && heard.date.is_ok() {
-            self.begin(Intent::Book);
-        }
-        if !matches!(self.wants, Some(Intent::Book | Intent::Move)) {
-            return said;
-        }
-        match heard.date {
-            Ok(Some(date)) => {
-                self.wanted = Wanted { date: Some(date), any_day: false, ..self.wanted };
-                (self.problem, said) = (None, true);
-            }
-            Err(problem) => (self.problem, said) = (Some(problem), true),
-            Ok(None) => {}
-        }
-        if let Some(time) = heard.time {
-            (self.wanted.time, said) = (Some(time), true);
-        }
-        if heard.any_day {
-            (self.wanted, self.problem, said) = (Wanted { any_day: true, ..Wanted::default() }, None, true);
-        }
-        if dated {
-            (self.chosen, self.rejected) = (None, false);
-        }
-        if heard.ordinal.is_some() || (dated && !heard.any_day && self.problem.is_none()) {
-            self.pick(heard.ordinal);
-        }
-        said || heard.ordinal.is_some()
-    }
-
     /// Settles on one of the slots that were offered, where what was said leaves only one.
-    fn pick(&mut self, ordinal: Option<usize>) {
+    pub(super) fn pick(&mut self, ordinal: Option<usize>) {
         let Some(Search { slots: Ok(slots), .. }) = &self.search else { return };
         if let Some(ordinal) = ordinal {
             let offered = super::policy::offered(self, slots);
@@ -527,258 +396,10 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn choose(&mut self, slot: DateTime) {
+    pub(super) fn choose(&mut self, slot: DateTime) {
         self.chosen = Some(slot);
         let time = TimeOfDay::Exact { time: slot.time(), hour12_ambiguous: false };
         self.wanted = Wanted { date: Some(slot.date()), time: Some(time), any_day: false };
-    }
-
-    /// What a yes, a no or a word answers, by the question it follows.
-    fn answer(&mut self, heard: &Heard, text: &str, changed: bool) -> bool {
-        let Heard { yes, no, .. } = *heard;
-        match self.asked {
-            Some(Question::Confirm) if (yes || no) && !changed => {
-                self.confirmed = yes;
-                self.adopt(yes);
-                self.correcting = no;
-                if no {
-                    self.forget(&heard.fields);
-                }
-                true
-            }
-            Some(Question::Choice) if yes && !changed => self.accept(),
-            Some(Question::Choice) if no && !changed => {
-                // "No" to Tuesday at nine, then "alle undici": Tuesday stays until another day is said.
-                let date = self.wanted.date.or(self.named.0);
-                (self.wanted, self.search, self.rejected) = (Wanted { date, ..Wanted::default() }, None, true);
-                true
-            }
-            Some(Question::Change | Question::Confirm) if !heard.fields.is_empty() && !changed => {
-                self.forget(&heard.fields);
-                true
-            }
-            Some(Question::More) if self.wants.is_none() => {
-                // "Il tagliando lunedì alle nove, grazie" says again what was booked: no goodbye.
-                let thanks = heard.thanks && !yes && heard.service.is_none() && heard.time.is_none();
-                if no || thanks {
-                    self.wants = Some(Intent::Goodbye);
-                }
-                yes || no
-            }
-            Some(Question::Help) if heard.intent.is_none() => {
-                if heard.colleague {
-                    self.wants = Some(Intent::Human);
-                } else if yes {
-                    self.begin(Intent::Message);
-                } else if no {
-                    self.done();
-                }
-                yes || no || heard.colleague
-            }
-            Some(Question::Which) if heard.ordinal.is_some() => {
-                let found = self.found.as_ref().map(|(_, found)| found.as_slice()).unwrap_or_default();
-                let target = heard.ordinal.and_then(|at| found.get(at.min(found.len().saturating_sub(1))));
-                self.target = target.cloned();
-                true
-            }
-            Some(Question::Message) if self.wants == Some(Intent::Message) => {
-                let is_message = !heard.repeat && !heard.wait && words(text, self.language).len() > 1;
-                if is_message {
-                    self.message = Some(text.trim().to_string());
-                }
-                is_message
-            }
-            Some(Question::Open) if yes && self.wants.is_none() => {
-                self.begin(Intent::Book);
-                true
-            }
-            Some(Question::Plate) if heard.dont_know => {
-                self.no_plate = true;
-                true
-            }
-            Some(Question::Phone) if heard.dont_know || no => {
-                self.no_phone = true;
-                true
-            }
-            Some(Question::Day) if heard.dont_know && self.wanted == Wanted::default() => {
-                self.wanted.any_day = true;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// A yes to an offer: the only slot, or the one the sentence named.
-    fn accept(&mut self) -> bool {
-        if let Some(Search { slots: Ok(slots), .. }) = &self.search
-            && let [only] = slots.as_slice()
-        {
-            self.choose(*only);
-            return true;
-        }
-        let one = self.search.as_ref().is_none_or(|search| {
-            search.slots.as_ref().is_ok_and(|slots| super::policy::offered(self, slots).len() <= 1)
-        });
-        one && self.adopt(true)
-    }
-
-    /// Takes the day and hour of a sentence of another model, where the caller said yes to it and we know of none.
-    fn adopt(&mut self, yes: bool) -> bool {
-        let (Some(date), Some(time)) = self.named else { return false };
-        let booking = matches!(self.wants, None | Some(Intent::Book | Intent::Move));
-        if !yes || !booking || self.chosen.is_some() || !self.booked.is_empty() {
-            return false;
-        }
-        if self.wants.is_none() {
-            self.wants = Some(Intent::Book);
-        }
-        self.wanted = Wanted { date: Some(date), time: Some(time), any_day: false };
-        self.pick(None);
-        true
-    }
-
-    /// Forgets what the caller says is wrong, so that it is asked again.
-    fn forget(&mut self, fields: &[Field]) {
-        for field in fields {
-            match field {
-                Field::Day => (self.wanted, self.chosen, self.search) = (Wanted::default(), None, None),
-                Field::Hour => (self.wanted.time, self.chosen, self.search) = (None, None, None),
-                Field::Name => self.name = None,
-                Field::Plate => self.plate = None,
-                Field::Phone => self.phone = None,
-                Field::Service => (self.service, self.chosen, self.search) = (None, None, None),
-            }
-            self.correcting = false;
-            self.confirmed = false;
-        }
-        self.dictation.clear();
-    }
-
-    /// A tool that was asked for, with its outcome if it has one.
-    fn tool(&mut self, tool: &ToolAsk, outcome: Option<&str>) {
-        self.tools_asked += 1;
-        let arguments: Value = serde_json::from_str(&tool.arguments).unwrap_or(Value::Null);
-        self.read_arguments(&tool.name, &arguments);
-        let Some(content) = outcome else {
-            self.pending += 1;
-            return;
-        };
-        let result = desk::read(content);
-        match tool.name.as_str() {
-            "find_slots" => match result {
-                Ok(value) => {
-                    self.search = Some(Search { arguments, slots: Ok(desk::slots(&value)) });
-                    if matches!(self.wanted.time, Some(TimeOfDay::Exact { .. })) {
-                        self.pick(None);
-                    }
-                }
-                Err(refusal) if matches!(refusal.error.as_str(), "unavailable" | "bad_arguments") => {
-                    self.search = Some(Search { arguments, slots: Err(()) });
-                }
-                Err(refusal) => self.refused(refusal),
-            },
-            "book_appointment" => match result {
-                Ok(value) => self.made(&value, &arguments),
-                Err(refusal) => self.refused(refusal),
-            },
-            "move_appointment" => match result {
-                Ok(value) => {
-                    let start = desk::start(&value).or_else(|| desk::start(&arguments));
-                    for booked in &mut self.booked {
-                        if desk::text(&arguments, "id").is_some_and(|id| id == booked.id) {
-                            booked.start = start;
-                        }
-                    }
-                    self.done();
-                    self.news.push(News::Moved(start));
-                }
-                Err(refusal) => self.refused(refusal),
-            },
-            "cancel_appointment" => match result {
-                Ok(_) => {
-                    self.booked.retain(|booked| desk::text(&arguments, "id").is_none_or(|id| id != booked.id));
-                    self.done();
-                    self.news.push(News::Cancelled);
-                }
-                Err(refusal) => self.refused(refusal),
-            },
-            "find_appointments" => match result {
-                Ok(value) => self.found = Some((arguments, desk::appointments(&value))),
-                Err(refusal) if refusal.error == "not_found" => self.found = Some((arguments, Vec::new())),
-                Err(refusal) => self.refused(refusal),
-            },
-            "take_message" => {
-                self.done();
-                self.news.push(if result.is_ok() { News::MessageTaken } else { News::Unavailable });
-            }
-            "transfer_to_human" => match result {
-                Ok(_) => self.over = true,
-                Err(_) => {
-                    self.done();
-                    self.news.push(News::NoHuman);
-                }
-            },
-            "end_call" => self.over = true,
-            _ => {}
-        }
-    }
-
-    /// What a model knew when it asked: it may have understood the caller better than we do.
-    fn read_arguments(&mut self, tool: &str, arguments: &Value) {
-        if !matches!(tool, "find_slots" | "book_appointment") {
-            return;
-        }
-        if self.wants.is_none() && self.booked.is_empty() {
-            self.wants = Some(Intent::Book);
-        }
-        if let Some(service) = desk::text(arguments, "service").filter(|_| self.wants == Some(Intent::Book)) {
-            self.service = Some(service);
-        }
-        self.name = desk::text(arguments, "name").or(self.name.take());
-        self.plate = desk::text(arguments, "plate").and_then(|text| Plate::parse(&text).ok()).or(self.plate.take());
-        self.phone = desk::text(arguments, "phone").and_then(|text| Phone::parse(&text).ok()).or(self.phone.take());
-    }
-
-    /// An appointment was made.
-    fn made(&mut self, value: &Value, arguments: &Value) {
-        let start = desk::start(value).or_else(|| desk::start(arguments));
-        let service = desk::text(arguments, "service").unwrap_or_default();
-        let made = desk::appointment(value).unwrap_or(Appointment {
-            id: String::new(),
-            service: String::new(),
-            start: None,
-            say: String::new(),
-        });
-        let made = Appointment { start, service, ..made };
-        self.done();
-        self.booked.push(made.clone());
-        self.news.push(News::Booked(made));
-    }
-
-    /// A tool refused: forget what was wrong, keep what was offered instead.
-    fn refused(&mut self, refusal: Refusal) {
-        self.confirmed = false;
-        match refusal.error.as_str() {
-            "bad_plate" => self.plate = None,
-            "bad_phone" => self.phone = None,
-            "unknown_service" => (self.service, self.search, self.chosen) = (None, None, None),
-            "not_found" | "ambiguous" => (self.found, self.target) = (None, None),
-            "unavailable" | "bad_arguments" => {
-                self.done();
-                self.news.push(News::Unavailable);
-                return;
-            }
-            _ => {
-                self.chosen = None;
-                if refusal.alternatives.is_empty() {
-                    (self.wanted, self.search, self.rejected) = (Wanted::default(), None, true);
-                } else {
-                    let arguments = self.search_arguments();
-                    self.search = Some(Search { arguments, slots: Ok(refusal.alternatives.clone()) });
-                }
-            }
-        }
-        self.news.push(News::Refused(refusal));
     }
 }
 
@@ -807,6 +428,6 @@ fn reads(time: TimeOfDay, slot: DateTime) -> bool {
     }
 }
 
-fn names_appointment(text: &str, language: Language) -> bool {
+pub(super) fn names_appointment(text: &str, language: Language) -> bool {
     mentions(&words(text, language), language, "receptionist.hears_book")
 }

@@ -9,6 +9,8 @@
 //! understand  one utterance of the caller -> what it says
 //! desk        what the tools answered
 //! known       the whole history -> what we know
+//! caller      ... what an utterance changes in it
+//! outcomes    ... what a tool's outcome changes in it
 //! policy      what we know -> the next sentence and the tools to ask for
 //! words       sentences in two languages, and which question a sentence asks
 //! ```
@@ -25,12 +27,19 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use super::{Llm, ProviderError};
 use crate::call::{Ask, Finish, LlmEvent};
 
+mod caller;
 mod desk;
 mod known;
+mod outcomes;
 mod policy;
 mod services;
 mod understand;
 mod words;
+
+#[cfg(feature = "fuzz")]
+mod fuzz;
+#[cfg(feature = "fuzz")]
+pub use fuzz::fuzz;
 
 /// The built-in engine behind the [`Llm`] trait.
 #[derive(Debug, Clone, Copy, Default)]

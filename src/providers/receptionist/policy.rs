@@ -53,7 +53,7 @@ pub(super) fn next(known: &Known<'_>) -> Step {
     if known.misses >= MISSES_MAX || known.tools_asked >= TOOLS_MAX {
         return give_up(known);
     }
-    if known.pending > 0 {
+    if known.writes_pending + known.reads_pending > 0 {
         return Step::say(text(known, "receptionist.pending"));
     }
     if known.aside == Some(Aside::Wait) {
@@ -62,9 +62,10 @@ pub(super) fn next(known: &Known<'_>) -> Step {
     let mut parts: Vec<String> = known.news.iter().map(|news| tell(known, news)).collect();
     let step = if needs_help(known) { help(known) } else { go_on(known) };
     match known.aside {
-        Some(Aside::Prices) => parts.push(text(known, "receptionist.prices").into()),
+        Some(Aside::Prices) => parts.push(price(known)),
         Some(Aside::Hours) => parts.push(text(known, "receptionist.hours").into()),
-        Some(Aside::Wait) | None => {}
+        Some(Aside::Status) => parts.push(text(known, "receptionist.status").into()),
+        Some(Aside::Wait | Aside::GoAhead) | None => {}
     }
     if !step.words.is_empty() {
         parts.push(step.words);
@@ -88,13 +89,12 @@ fn go_on(known: &Known<'_>) -> Step {
         Some(Intent::Human) => human(known),
         Some(Intent::Goodbye) => goodbye(known),
         // Asides and ends leave no wish behind.
-        None | Some(Intent::Prices | Intent::Hours | Intent::Abandon) => {
-            if matches!(known.aside, Some(Aside::Prices | Aside::Hours)) {
-                Step::say(text(known, "receptionist.callback"))
-            } else {
-                more(known)
-            }
-        }
+        None | Some(Intent::Prices | Intent::Hours | Intent::Status | Intent::Abandon) => match known.aside {
+            Some(Aside::Prices) => Step::say(text(known, "receptionist.callback")),
+            Some(Aside::Hours | Aside::Status) => Step::say(leave(known)),
+            Some(Aside::GoAhead) => Step::say(text(known, "receptionist.go_ahead")),
+            Some(Aside::Wait) | None => more(known),
+        },
     }
 }
 
@@ -186,31 +186,36 @@ fn slot(known: &Known<'_>) -> Result<DateTime, Step> {
         Some(Search { slots: Err(()), .. }) => {
             Step::say(format!("{} {}", text(known, "receptionist.unavailable"), help(known).words))
         }
-        Some(Search { slots: Ok(slots), .. }) if slots.is_empty() => Step::say(text(known, "receptionist.no_slots")),
-        Some(Search { slots: Ok(slots), .. }) => offer(known, slots),
+        Some(Search { slots: Ok(slots), reason, .. }) if slots.is_empty() => match reason {
+            Some(reason) => Step::say(format!("{reason} {}", text(known, "receptionist.when_else"))),
+            None => Step::say(text(known, "receptionist.no_slots")),
+        },
+        Some(Search { slots: Ok(slots), reason, .. }) => offer(known, slots, reason.as_deref()),
     })
 }
 
 /// "C'è posto martedì 14 aprile alle 9, alle 10 o alle 11. Quale preferisce?"
-fn offer(known: &Known<'_>, slots: &[DateTime]) -> Step {
+fn offer(known: &Known<'_>, slots: &[DateTime], reason: Option<&str>) -> Step {
     let offered = offered(known, slots);
     let said = say_starts(&offered, known.language);
     let off_day = known.wanted.date.is_some_and(|date| !offered.iter().any(|slot| slot.date() == date));
     let refused = known.news.iter().any(|news| matches!(news, News::Refused(_)));
-    let first = if off_day {
-        "receptionist.not_that_day"
+    let first = if let Some(reason) = reason {
+        reason
+    } else if off_day {
+        text(known, "receptionist.not_that_day")
     } else if matches!(known.wanted.time, Some(TimeOfDay::Exact { .. })) {
-        "receptionist.not_then"
+        text(known, "receptionist.not_then")
     } else {
         ""
     };
     let key = if offered.len() == 1 { "receptionist.offer_one" } else { "receptionist.offer" };
     let step = question(known, key, "receptionist.offer_again", &[("slots", &said)]);
     // What is said as news, or was said before, is not said again.
-    if first.is_empty() || refused || known.misses > 0 || known.asked == Some(Question::Choice) {
+    if first.is_empty() || refused || !known.unoffered {
         return step;
     }
-    Step::say(format!("{} {}", text(known, first), step.words))
+    Step::say(format!("{first} {}", step.words))
 }
 
 /// The slots of a search that are said: on the day and near the hour wanted, else spread over what there is.
@@ -364,7 +369,24 @@ fn more(known: &Known<'_>) -> Step {
     }
 }
 
-/// A message or a colleague.
+/// What the service spoken of costs, where the schema tells; else the staff know.
+fn price(known: &Known<'_>) -> String {
+    let service = known.priced.as_deref().or(known.service.as_deref());
+    match service.and_then(|id| known.services.price(id).map(|price| (known.services.name(id), price))) {
+        Some((service, price)) => {
+            known.language.phrases().fill("receptionist.price", &[("service", &service), ("price", price)])
+        }
+        None => text(known, "receptionist.prices").into(),
+    }
+}
+
+/// A message or a colleague, where there is one to speak to.
+fn leave<'p>(known: &Known<'p>) -> &'p str {
+    let colleague = known.has_tool("transfer_to_human");
+    text(known, if colleague { "receptionist.leave_or_colleague" } else { "receptionist.leave" })
+}
+
+/// We do not know how to go on: a message or a colleague.
 fn help(known: &Known<'_>) -> Step {
     let told = known.news.iter().any(|news| matches!(news, News::NoHuman));
     Step::say(match (told, known.has_tool("transfer_to_human")) {

@@ -10,10 +10,7 @@ use crate::{
     booking::{
         phone::Phone,
         plate::Plate,
-        spoken::{
-            self, SpokenError, TimeOfDay,
-            words::{Word, words},
-        },
+        spoken::{self, SpokenError, TimeOfDay, Utterance, words::Word},
     },
     language::Language,
 };
@@ -30,18 +27,21 @@ pub(super) enum Intent {
     Human,
     Prices,
     Hours,
+    /// Is my car ready?
+    Status,
     Goodbye,
     /// Never mind.
     Abandon,
 }
 
 /// In this order: "vorrei spostare l'appuntamento" moves, though it speaks of an appointment.
-const INTENTS: [(Intent, &str); 10] = [
+const INTENTS: [(Intent, &str); 11] = [
     (Intent::Human, "receptionist.hears_human"),
     (Intent::Abandon, "receptionist.hears_abandon"),
     (Intent::Cancel, "receptionist.hears_cancel"),
     (Intent::Move, "receptionist.hears_move"),
     (Intent::Check, "receptionist.hears_check"),
+    (Intent::Status, "receptionist.hears_status"),
     (Intent::Message, "receptionist.hears_message"),
     (Intent::Prices, "receptionist.hears_prices"),
     (Intent::Hours, "receptionist.hears_hours"),
@@ -76,6 +76,8 @@ pub(super) struct Heard {
     /// Yes and no together are neither.
     pub yes: bool,
     pub no: bool,
+    /// It begins with a plain "sì": "perfetto, grazie" is a yes, but not to "serve altro?".
+    pub plain_yes: bool,
     /// "Come, scusi?"
     pub repeat: bool,
     /// "Un attimo, vado a vedere."
@@ -84,6 +86,8 @@ pub(super) struct Heard {
     pub dont_know: bool,
     /// "Il prima possibile."
     pub any_day: bool,
+    /// "Alla stessa ora" as the appointment that is moved.
+    pub same_time: bool,
     /// "Un altro appuntamento": one more on purpose.
     pub another: bool,
     /// "Un collega", where that was offered.
@@ -121,19 +125,19 @@ pub(super) struct Context<'a> {
 /// Reads an utterance.
 pub(super) fn hear(text: &str, context: Context<'_>) -> Heard {
     let Context { asked, language, today, .. } = context;
-    let words = words(text, language);
-    let has = |key: &'static str| mentions(&words, language, key);
+    let said = Utterance::new(text, language);
+    let words = said.words();
+    let has = |key: &'static str| mentions(words, language, key);
     let intent = INTENTS.into_iter().find(|(_, key)| has(key)).map(|(intent, _)| intent);
-    let (yes, no) = (says_yes(&words, language), says_no(&words, language));
-    let ordinal =
-        matches!(asked, Some(Question::Choice | Question::Which)).then(|| ordinal(&words, language)).flatten();
+    let (yes, no) = (says_yes(words, language), says_no(words, language));
+    let ordinal = matches!(asked, Some(Question::Choice | Question::Which)).then(|| ordinal(words, language)).flatten();
     let seeks = context.seeks.or(intent).filter(|seeks| matches!(seeks, Intent::Move | Intent::Cancel));
     let (mut date, mut time, mut old_date) = match seeks {
-        Some(_) => dates_of_move(&words, today, language),
-        None => (spoken::date(text, today, language), spoken::time(text, language), None),
+        Some(_) => dates_of_move(words, today, language),
+        None => (said.date(today), said.time(), None),
     };
     if asked == Some(Question::Hour) || asked == Some(Question::Choice) {
-        time = time.or_else(|| spoken::asked_time(text, language));
+        time = time.or_else(|| said.asked_time());
     }
     if ordinal.is_some() {
         date = Ok(None); // "il primo" of what was offered, not of the month
@@ -143,31 +147,33 @@ pub(super) fn hear(text: &str, context: Context<'_>) -> Heard {
         (date, time) = (Ok(None), None);
     }
     let name = match asked {
-        Some(Question::Name) => spoken::name(text, language),
-        _ => spoken::introduced_name(text, language),
+        Some(Question::Name) => said.name(),
+        _ => said.introduced_name(),
     };
     let short = words.len() <= 5;
     Heard {
         intent,
         yes: yes && !no,
         no: no && !yes,
-        repeat: short && begins(&words, language, "receptionist.hears_repeat") == words.len() && !words.is_empty(),
+        plain_yes: words.first().is_some_and(|word| word.is(&["si", "yes", "yeah", "yep"])),
+        same_time: has("receptionist.hears_same_time"),
+        repeat: short && begins(words, language, "receptionist.hears_repeat") == words.len() && !words.is_empty(),
         wait: has("receptionist.hears_wait"),
         thanks: has("receptionist.hears_thanks"),
         dont_know: has("receptionist.hears_dont_know"),
         any_day: has("receptionist.hears_any_day"),
         another: has("receptionist.hears_another"),
         colleague: has("receptionist.hears_human_help"),
-        service: context.services.said(&words, language).map(str::to_string),
+        service: context.services.said(words, language).map(str::to_string),
         date,
         old_date,
         time,
-        plate: spoken::plate(text, language),
-        phone: spoken::phone(text, language),
+        plate: said.plate(),
+        phone: said.phone(),
         name,
         ordinal,
         fields: FIELDS.into_iter().filter(|(_, key)| has(key)).map(|(field, _)| field).collect(),
-        tells: find(&words, language, "receptionist.tells")
+        tells: find(words, language, "receptionist.tells")
             .map(|(at, used)| raw(&words[at + used..]))
             .filter(|text| !text.is_empty()),
     }

@@ -4,6 +4,7 @@ use jiff::civil::DateTime;
 
 use crate::{
     booking::spoken::{
+        lists::list,
         say_date, say_time,
         words::{Word, words},
     },
@@ -69,30 +70,15 @@ pub(super) fn question(text: &str, language: Language) -> Option<Question> {
     last.and_then(|sentence| asks(sentence, true)).or_else(|| asks(text, false))
 }
 
-/// How many words an item of a list takes at the start; a star stands for any ending of a word.
-fn starts(words: &[Word], item: &str) -> usize {
-    let mut count = 0;
-    for part in item.split(' ') {
-        let fits = words.get(count).is_some_and(|word| match part.strip_suffix('*') {
-            Some(stem) => word.text.starts_with(stem),
-            None => word.text == part,
-        });
-        if !fits {
-            return 0;
-        }
-        count += 1;
-    }
-    count
-}
-
-/// The longest item of a list that stands at the start of the words.
+/// How many words the longest item of a list takes at the start of the words.
 pub(super) fn begins(words: &[Word], language: Language, key: &'static str) -> usize {
-    language.phrases().list(key).map(|item| starts(words, item)).max().unwrap_or(0)
+    list(language, key).longest(words).map_or(0, |(used, _)| used)
 }
 
 /// Where an item of a list is first mentioned, and how many words it takes.
 pub(super) fn find(words: &[Word], language: Language, key: &'static str) -> Option<(usize, usize)> {
-    (0..words.len()).find_map(|at| Some((at, begins(&words[at..], language, key))).filter(|(_, used)| *used > 0))
+    let list = list(language, key);
+    (0..words.len()).find_map(|at| list.longest(&words[at..]).map(|(used, _)| (at, used)))
 }
 
 /// Whether an item of a list is mentioned.

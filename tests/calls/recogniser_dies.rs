@@ -1,0 +1,26 @@
+//! Nobody is left to understand the caller: keys still work, and the caller is told.
+
+use pronto::sim::story::{ms, says, story};
+
+#[test]
+fn the_caller_is_told() {
+    story()
+        .recogniser_dies(1.0)
+        .until(9.0)
+        .expect("told", |t| t.said().iter().any(|said| said.contains("tastiera")))
+        .expect("at once", |t| t.silence_after(1.0) < ms(300))
+        .play();
+}
+
+#[test]
+fn keys_are_an_answer() {
+    story()
+        .recogniser_dies(1.0)
+        .key(8.0, '3')
+        .key(8.3, '4')
+        .key(8.6, '#')
+        .model(says("Grazie, la richiamiamo."))
+        .expect("understood", |t| t.understood() == ["34"])
+        .expect("answered", |t| t.said().last().is_some_and(|said| said == "Grazie, la richiamiamo."))
+        .play();
+}

@@ -1,0 +1,64 @@
+//! A tool takes its time: the caller hears that we are checking.
+
+use pronto::sim::story::{asks, done, ms, says, says_and_asks, story};
+
+#[test]
+fn a_quick_tool_needs_no_filler() {
+    story()
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .read("find_slots", ms(300), done())
+        .model(asks("find_slots"))
+        .model(says("Martedì alle nove?"))
+        .expect("no filler", |t| t.spoken() == ["Martedì alle nove?"])
+        .expect("one outcome", |t| t.tool_outcomes("find_slots") == 1)
+        .play();
+}
+
+#[test]
+fn a_slow_one_gets_a_filler_after_the_patience_and_further_ones() {
+    story()
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .read("find_slots", ms(7_000), done())
+        .model(asks("find_slots"))
+        .model(says("Martedì alle nove?"))
+        .until(16.0)
+        .expect("the first after the patience", |t| {
+            // 700 ms of silence and the tool's 300 do not count: the caller waits since the last word.
+            t.spoken_at("Un attimo").is_some_and(|at| at <= ms(2_000 + 1_800 + 20))
+        })
+        .expect("a second one", |t| t.spoken_at("Ancora un istante").is_some())
+        .expect("they are not the same", |t| {
+            let mut spoken = t.spoken();
+            spoken.dedup();
+            spoken.len() == t.spoken().len()
+        })
+        .expect("never silent for longer than the limit", |t| {
+            t.heard().windows(2).all(|pair| pair[1].from.saturating_sub(pair[0].to) <= ms(2_500))
+        })
+        .expect("the answer in the end", |t| t.said() == ["Martedì alle nove?"])
+        .play();
+}
+
+#[test]
+fn the_patience_is_the_shops() {
+    story()
+        .settings(|settings| settings.patience_ms = 400)
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .read("find_slots", ms(3_000), done())
+        .model(asks("find_slots"))
+        .model(says("Martedì alle nove?"))
+        .expect("a filler as soon as the tool runs", |t| t.spoken_at("Un attimo").is_some_and(|at| at <= ms(3_050)))
+        .play();
+}
+
+#[test]
+fn what_the_model_says_before_the_tool_is_heard_first_and_needs_no_filler_at_once() {
+    story()
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .read("find_slots", ms(1_500), done())
+        .model(says_and_asks("Certo, guardo subito l'agenda per lei.", "find_slots"))
+        .model(says("Martedì alle nove?"))
+        .expect("no filler", |t| t.spoken().iter().all(|text| !text.contains("attimo")))
+        .expect("in order", |t| t.said() == ["Certo, guardo subito l'agenda per lei.", "Martedì alle nove?"])
+        .play();
+}

@@ -1,0 +1,45 @@
+//! The voice cannot speak.
+
+use pronto::{
+    call::Ending,
+    sim::story::{ms, s, says, story},
+};
+
+#[test]
+fn a_voice_that_fails_every_clause_ends_the_call() {
+    story()
+        .voice_fails()
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .model(says("Certo. Per che giorno? Le va bene martedì? Oppure mercoledì?"))
+        .until(40.0)
+        .expect("ended", |t| t.ending().is_some_and(|(at, why)| why == Ending::EnginesFailed && at < s(12.0)))
+        .play();
+}
+
+#[test]
+fn a_voice_that_hangs_is_covered_by_fillers_and_given_up() {
+    story()
+        .voice_hangs()
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .model(says("Certo. Per che giorno?"))
+        .until(60.0)
+        .expect("a filler in time", |t| t.silence_after(2.0) < ms(2_500))
+        .expect("ended in the end", |t| t.ending().is_some_and(|(_, why)| why == Ending::EnginesFailed))
+        .play();
+}
+
+#[test]
+fn one_clause_that_fails_is_left_out() {
+    // This seed of chance fails the first clause of three.
+    story()
+        .script(|script| script.voice.fails = 40)
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .model(says("Certo. Per che giorno? Mi dica pure."))
+        .expect("the others are heard", |t| !t.voice().is_zero())
+        .expect("history has no more than was heard", |t| {
+            t.said().iter().map(|said| said.chars().count() as u32).sum::<u32>() * 60
+                <= t.voice().as_millis() as u32 + 200
+        })
+        .expect("the call goes on", |t| t.ending().is_none())
+        .play();
+}
