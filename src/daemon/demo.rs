@@ -153,7 +153,7 @@ impl Play {
         let books = self.folder.join("officina-rossi.sqlite");
         let (tenant, day) = shop::open(&lab, &books).await?;
         let (id, token) = (tenant.id().clone(), shop::TOKEN);
-        let expected = (shop::PLATE.to_owned(), day.at(11, 0, 0, 0));
+        let expected = (shop::PLATE.to_owned(), day.at(10, 0, 0, 0));
 
         let directory = Arc::new(Directory::new());
         directory.put(Arc::new(tenant));
