@@ -21,9 +21,10 @@ use clap::Args;
 use jiff::civil::DateTime;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-pub use verdict::Verdict;
+pub use verdict::{CUT_MAX, OWN_MAX, Verdict};
+pub use watch::Line;
 
-use self::watch::{Line, Watcher};
+use self::watch::Watcher;
 use super::{call::Dialect, terminal::Terminal};
 use crate::{
     audio::Format,
