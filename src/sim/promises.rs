@@ -42,7 +42,7 @@ pub struct Promises {
 
 impl Promises {
     pub(crate) fn new(script: &Script) -> Self {
-        let stalls = !script.stalls.is_empty() || !script.mute.is_empty();
+        let stalls = !script.stalls.is_empty() || !script.mute.is_empty() || !script.freezes.is_empty();
         let unspoken = script.voice.fails > 0 || script.settings.filler_ms > 1_800;
         let deaf = script.ears.dies.is_some() || script.ears.hostile > 0;
         Self {
@@ -57,16 +57,21 @@ impl Promises {
         }
     }
 
+    /// 9: a wake is about to be delivered; a call that asks for too many of them spins.
+    pub(crate) fn wake(&mut self, now: Duration) -> Result<(), String> {
+        let second = now.as_secs();
+        self.wakes = if self.wakes.0 == second { (second, self.wakes.1 + 1) } else { (second, 1) };
+        if self.wakes.1 > WAKES_MAX {
+            return Err(format!("promise 9: the call spins at {now:?}"));
+        }
+        Ok(())
+    }
+
     /// One step: what the call asked for, and when it wants to be woken.
     pub(crate) fn step(&mut self, now: Duration, wake: Option<Duration>, actions: &Actions) -> Result<(), String> {
         // 9: every wake has a name and lies in the future.
         if wake.is_some_and(|wake| wake <= now) {
             return Err(format!("promise 9: at {now:?} the call wants to be woken in the past"));
-        }
-        let second = now.as_secs();
-        self.wakes = if self.wakes.0 == second { (second, self.wakes.1 + 1) } else { (second, 1) };
-        if self.wakes.1 > WAKES_MAX {
-            return Err(format!("promise 9: the call spins at {now:?}"));
         }
         // 8: everything has a bound.
         if actions.list().len() > ACTIONS_MAX {
