@@ -112,8 +112,9 @@ impl Listen {
         news
     }
 
-    /// The recogniser said something.
-    pub(crate) fn recognised(&mut self, now: Instant, event: &SttEvent) {
+    /// The recogniser said something. Returns whether an utterance began with it.
+    pub(crate) fn recognised(&mut self, now: Instant, event: &SttEvent) -> bool {
+        let mut began = false;
         let text = match event {
             SttEvent::Partial { text } | SttEvent::Final { text } => text.trim(),
             SttEvent::SpeechStarted
@@ -125,8 +126,9 @@ impl Listen {
         if !text.is_empty() {
             self.text_at = Some(now);
             if self.is_stale(now, text) {
-                return;
+                return false;
             }
+            began = self.utterance.is_none();
             // Words without detected speech: a soft voice. They count from now.
             let position = self.ear.position();
             self.utterance.get_or_insert_with(|| Utterance::new(position));
@@ -136,11 +138,12 @@ impl Listen {
             && *pending == Some(*commit)
         {
             *pending = None;
-            return;
+            return began;
         }
         if let Some(utterance) = &mut self.utterance {
             utterance.hear(event);
         }
+        began
     }
 
     /// A text that comes after the utterance was taken as complete, and still belongs to it.

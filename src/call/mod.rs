@@ -203,9 +203,7 @@ impl Call {
             Input::Wake => {}
         }
         for _ in 0..SETTLE_ROUNDS {
-            let over = self.over.is_some();
-            // A driver that wakes us late may find several deadlines passed, one hidden by the other.
-            if over || !self.settle(now, actions) && self.earliest(now).is_none_or(|wake| wake.at > now) {
+            if self.over.is_some() || !self.settle(now, actions) && !self.is_due(now) {
                 break;
             }
         }
@@ -228,16 +226,20 @@ impl Call {
         self.settle_reply(now, actions) | self.settle_silence(now, actions) | self.settle_ending(now, actions)
     }
 
-    /// The next wake, which lies in the future.
-    fn next_wake(&self, now: Instant) -> Option<Wake> {
-        let wake = self.earliest(now)?;
-        // A deadline that is due and was not handled would spin for ever: better to end this call, loudly.
-        assert!(wake.at > now, "the deadline {:?} was due and nothing was done about it", wake.why);
-        Some(wake)
+    /// What was done made something else due.
+    fn is_due(&self, now: Instant) -> bool {
+        self.earliest(now).is_some_and(|(at, _)| at <= now)
     }
 
     /// The earliest moment at which something is due.
-    fn earliest(&self, now: Instant) -> Option<Wake> {
+    fn next_wake(&self, now: Instant) -> Option<Wake> {
+        let (at, why) = self.earliest(now)?;
+        // A deadline that is due and was not handled would spin for ever: better to end this call, loudly.
+        assert!(at > now, "the deadline {why:?} was due and nothing was done about it");
+        Some(Wake { at, why })
+    }
+
+    fn earliest(&self, now: Instant) -> Option<(Instant, Deadline)> {
         let answered = self.answered?;
         if self.over.is_some() {
             return None;
@@ -251,7 +253,7 @@ impl Call {
             self.silence_wake(answered),
             self.closing.as_ref().map(|closing| (closing.until, Deadline::Goodbye)),
         ];
-        wakes.into_iter().flatten().min_by_key(|(at, _)| *at).map(|(at, why)| Wake { at, why })
+        wakes.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// The conversation so far, oldest first; holds only what was heard.

@@ -47,6 +47,12 @@ pub struct Script {
     pub until: Duration,
     /// Our voice comes back to us this many decibels softer, this much later.
     pub echo: Option<(i32, Duration)>,
+    /// The caller hangs up without a goodbye.
+    pub line_breaks: bool,
+    /// Anything but sound and words of engines comes a second time, this often in a hundred.
+    pub twice: u64,
+    /// The caller's frames carry numbers and times, and this often in a hundred one comes after the next or never.
+    pub jumbled: Option<u64>,
     /// The caller's bytes are cut anywhere, and not where samples end.
     pub odd_pieces: bool,
     /// The rate of the voice, where it is not the line's.
@@ -120,6 +126,8 @@ pub struct Ears {
     pub turns: Option<Duration>,
     /// It fails, then.
     pub dies: Option<Duration>,
+    /// Another one takes over.
+    pub restarts: bool,
     /// Events come out of order, twice, or not at all, this often in a hundred.
     pub hostile: u64,
 }
@@ -165,6 +173,7 @@ impl Default for Script {
                 commits: true,
                 turns: None,
                 dies: None,
+                restarts: false,
                 hostile: 0,
             },
             voice: Voice {
@@ -183,6 +192,9 @@ impl Default for Script {
             greeting: String::new(),
             until: Duration::from_secs(60),
             echo: None,
+            line_breaks: false,
+            twice: 0,
+            jumbled: None,
             odd_pieces: false,
             voice_rate: None,
             marks_lost: false,

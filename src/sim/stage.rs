@@ -214,7 +214,6 @@ impl Stage {
                 let Some(due) = self.what.remove(&number) else { continue };
                 self.happen(due)?;
             } else {
-                self.promises.wake(self.now)?;
                 self.step(Input::Wake)?;
             }
         }
@@ -264,12 +263,15 @@ impl Stage {
     /// Something scheduled happens.
     fn happen(&mut self, due: Due) -> Result<(), String> {
         let hostile = self.random.percent(self.script.ears.hostile);
+        self.again(&due);
         match due {
             Due::Frame(number) => self.caller_frame(number),
             Due::Late(number) => self.deliver(number),
             Due::Stt(event) => {
                 if hostile {
                     self.later(self.now + Duration::from_millis(300), Due::Stt(event.clone()));
+                    let nonsense = nonsense(&mut self.random);
+                    self.step(Input::Stt(nonsense))?;
                 }
                 self.step(Input::Stt(event))
             }
@@ -289,11 +291,15 @@ impl Stage {
                     self.step(Input::Stt(SttEvent::Final { text }))?;
                 }
                 match commit {
+                    Some(_) if hostile && self.random.percent(30) => {
+                        let nonsense = nonsense(&mut self.random);
+                        self.step(Input::Stt(nonsense))
+                    }
                     Some(commit) => self.step(Input::Stt(SttEvent::Committed { commit })),
                     None => Ok(()),
                 }
             }
-            Due::SttDies => self.step(Input::SttFailed { why: Failed::Broken, restarts: false }),
+            Due::SttDies => self.step(Input::SttFailed { why: Failed::Broken, restarts: self.script.ears.restarts }),
             Due::Llm(turn, ask, event) => {
                 if ask == self.asks && !self.is_stopped(turn) {
                     self.step(Input::Llm(turn, event))
@@ -339,9 +345,36 @@ impl Stage {
             }
             Due::Key(place) => self.step(Input::Key(self.script.keys[place].1)),
             Due::Control(place) => self.step(Input::Control(self.script.controls[place].1.clone())),
-            Due::HangUp => self.step(Input::Closed { clean: true }),
+            Due::HangUp => self.step(Input::Closed { clean: !self.script.line_breaks }),
             Due::Shutdown(within) => self.step(Input::Shutdown(within)),
             Due::Mark(number) => self.step(Input::Mark(number)),
+        }
+    }
+
+    /// What came once may come twice.
+    fn again(&mut self, due: &Due) {
+        let may = match due {
+            Due::Stt(_)
+            | Due::Partial
+            | Due::Final { .. }
+            | Due::SttDies
+            | Due::Tool(..)
+            | Due::Mark(_)
+            | Due::HangUp
+            | Due::Shutdown(_)
+            | Due::TtsFails(..)
+            | Due::Control(_) => self.script.twice > 0,
+            Due::Frame(_)
+            | Due::Late(_)
+            | Due::Llm(..)
+            | Due::LlmFails(..)
+            | Due::Tts(..)
+            | Due::Voice
+            | Due::Key(_) => false,
+        };
+        if may && self.random.percent(self.script.twice) {
+            let after = self.random.ms(0, 700);
+            self.later(self.now + after, due.clone());
         }
     }
 
@@ -366,6 +399,12 @@ impl Stage {
             self.later(from + length * 2, Due::Frame(number + 1));
         }
         if self.script.mute.iter().any(|mute| mute.contains(&from)) {
+            return Ok(());
+        }
+        if self.random.percent(self.script.jumbled.unwrap_or(0)) {
+            if self.random.percent(50) {
+                self.later(self.now + length + Duration::from_millis(1), Due::Late(number));
+            }
             return Ok(());
         }
         if let Some(stall) = self.script.stalls.iter().find(|stall| stall.contains(&from)) {
@@ -405,32 +444,40 @@ impl Stage {
         }
         // Every second piece lacks its last byte, which comes with the next one.
         let whole = if self.script.odd_pieces && number % 2 == 0 { bytes.len() - 1 } else { bytes.len() };
-        let result = self.step_audio(&bytes[..whole]);
+        let numbered = self.script.jumbled.is_some();
+        let audio = AudioIn {
+            payload: &bytes[..whole],
+            sequence: numbered.then_some(number as u32),
+            media_time: numbered.then_some(length * number as u32),
+        };
+        let result = self.step_audio(audio);
         bytes.drain(..whole);
         self.bytes = bytes;
         result
     }
 
-    fn step_audio(&mut self, bytes: &[u8]) -> Result<(), String> {
+    fn step_audio(&mut self, audio: AudioIn<'_>) -> Result<(), String> {
         let now = self.instant();
         self.actions.clear();
-        self.wake = self.call.handle(now, Input::Audio(AudioIn::plain(bytes)), &mut self.actions);
-        self.act()
+        self.wake = self.call.handle(now, Input::Audio(audio), &mut self.actions);
+        self.act(false)
     }
 
     /// Hands one input to the call and does what it asks.
     fn step(&mut self, input: Input<'_>) -> Result<(), String> {
         let now = self.instant();
         self.trace.input(self.now, &input);
+        let woken = matches!(input, Input::Wake);
         self.actions.clear();
         self.wake = self.call.handle(now, input, &mut self.actions);
-        self.act()
+        self.act(woken)
     }
 
-    fn act(&mut self) -> Result<(), String> {
+    fn act(&mut self, woken: bool) -> Result<(), String> {
         let now = self.instant();
         self.promises.step(
             self.now,
+            woken,
             self.wake.map(|wake| wake.at.saturating_duration_since(self.origin)),
             &self.actions,
         )?;
@@ -548,6 +595,20 @@ impl Stage {
 
     fn instant(&self) -> Instant {
         self.origin + self.now
+    }
+}
+
+/// What no recogniser should say then.
+fn nonsense(random: &mut Random) -> SttEvent {
+    match random.below(8) {
+        0 => SttEvent::Committed { commit: random.below(50) as u32 },
+        1 => SttEvent::Committed { commit: u32::MAX },
+        2 => SttEvent::Partial { text: String::new() },
+        3 => SttEvent::Final { text: "   ".into() },
+        4 => SttEvent::Final { text: "eh ".repeat(3_000) },
+        5 => SttEvent::EagerEnd,
+        6 => SttEvent::Resumed,
+        _ => SttEvent::SpeechStarted,
     }
 }
 
