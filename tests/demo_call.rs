@@ -1,5 +1,6 @@
 //! The demo end to end over loopback: lab, gateway and caller, in both dialects. Nothing here is timed.
 #![cfg(all(feature = "daemon", feature = "load"))]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and tells the dialogue then")]
 
 use std::{fs, path::PathBuf};
 
