@@ -20,8 +20,14 @@ const SPEECH_SURE: Duration = Duration::from_millis(500);
 /// An echo comes back within this; later there is nothing of ours to compare with.
 const ECHO_DELAY_MAX: Duration = Duration::from_millis(800);
 
-/// After the last sign of an echo the sound is still taken for one: the next comparison is a frame away.
-const OURS_STILL: Duration = Duration::from_millis(30);
+/// So many words in a row that we are just saying are our own voice, recognised.
+const OWN_WORDS_SURE: usize = 3;
+
+/// For so long speech may turn out to be an echo.
+const ECHO_DOUBT: Duration = Duration::from_millis(500);
+
+/// After the last sign of an echo the sound is still taken for one: until the next comparison.
+const OURS_STILL: Duration = Duration::from_millis(60);
 
 impl Call {
     /// A piece of the caller's audio.
@@ -39,17 +45,25 @@ impl Call {
 
     /// Our own voice comes back for a while after it has left: as long as it may, speech is compared with it.
     fn know_our_voice(&mut self, now: Instant) {
-        let hold = Settings::ms(self.setup.settings.interruption.hold_ms);
         let in_the_air = self.mouth.voiced_until().is_some_and(|until| now < until + ECHO_DELAY_MAX);
-        if in_the_air && self.listen.run(now) >= hold / 2 && self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS
-        {
+        if !in_the_air {
+            return;
+        }
+        let hold = Settings::ms(self.setup.settings.interruption.hold_ms);
+        let run = self.listen.run(now);
+        // Speech that was unlike us for so long is somebody else's; comparing costs more than all the rest of a frame.
+        let unlike = run.min(self.listen.since_onset());
+        let wanted = run >= hold / 2 && unlike < ECHO_DOUBT && self.listen.is_time_to_compare();
+        if wanted && self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS {
             self.listen.is_ours();
         }
     }
 
     /// The recogniser said something.
     pub(super) fn recognised(&mut self, now: Instant, event: &SttEvent, actions: &mut Actions) {
-        self.listen.recognised(now, event);
+        if self.listen.recognised(now, event) {
+            actions.push(Action::Tell(Event::SpeechStarted(Role::Caller, self.turn)));
+        }
         if let (SttEvent::Partial { .. } | SttEvent::Final { .. }, Some(utterance)) = (event, &self.listen.utterance) {
             let text = utterance.text();
             actions.push(Action::Tell(Event::Transcript { role: Role::Caller, last: false, text }));
@@ -109,15 +123,17 @@ impl Call {
             return;
         };
         let Some(utterance) = &self.listen.utterance else {
-            return self.false_alarm(now, actions);
+            return self.false_alarm(actions);
         };
         let (run, sure, speaking) = (self.listen.run(now), self.listen.sure_run(now), self.listen.is_speaking(now));
-        // Speech counts from where it was not our own voice coming back any more.
-        let since_ours = self.listen.since_ours().unwrap_or(Duration::MAX);
-        let (run, sure) = (run.min(since_ours), sure.min(since_ours));
+        // What belonged to another utterance, or was our own voice coming back, speaks for nothing.
+        let since_onset = self.listen.since_onset();
+        let (run, sure) = (run.min(since_onset), sure.min(since_onset));
         let settled = utterance.is_settled(self.setup.stt_commits) && utterance.committed_at >= utterance.end;
         let text = utterance.text();
         let own_words = reply.audible && contains(&reply.text(), &text);
+        // One or two words of ours ("un momento") may be anybody's: they neither cut nor prove an echo.
+        let own_sentence = own_words && super::words::words(&text).len() >= OWN_WORDS_SURE;
         let counted = match (reply.audible, settled) {
             (true, true) => without(&text, self.phrases, "call.backchannels"),
             (true, false) => without_so_far(&text, self.phrases, "call.backchannels"),
@@ -128,12 +144,12 @@ impl Call {
             sure,
             speaking,
             silence: self.listen.silence(now),
-            words: counted.len() as u32,
+            words: if own_words { 0 } else { counted.len() as u32 },
             settled,
-            echo: own_words || counted.is_empty() && since_ours < OURS_STILL,
+            echo: own_sentence || counted.is_empty() && self.listen.since_ours() < OURS_STILL,
             held: self.cut_in.is_some_and(|cut_in| cut_in.held.is_some()),
         };
-        let onset = utterance.start.max(utterance.ours_until);
+        let onset = utterance.onset();
         let verdict = self.setup.settings.interruption.judge(&evidence);
         match verdict {
             Verdict::Wait => {}
@@ -146,7 +162,7 @@ impl Call {
                 self.cut_in = Some(CutIn { onset, held: Some(now) });
                 actions.push(Action::Tell(Event::Held(self.turn)));
             }
-            Verdict::Resume => self.false_alarm(now, actions),
+            Verdict::Resume => self.false_alarm(actions),
             Verdict::Cut => {
                 let cut_in = self.cut_in.unwrap_or(CutIn { onset, held: None });
                 self.interrupt(now, cut_in, actions);
@@ -154,8 +170,8 @@ impl Call {
         }
     }
 
-    /// It was nothing: the voice goes on where it stopped.
-    fn false_alarm(&mut self, now: Instant, actions: &mut Actions) {
+    /// It was nothing, as far as we know: the voice goes on where it stopped. Words that come later still cut.
+    fn false_alarm(&mut self, actions: &mut Actions) {
         let Some(cut_in) = self.cut_in.take() else { return };
         self.mouth.duck(false);
         if cut_in.held.is_some() {
@@ -164,7 +180,6 @@ impl Call {
                 reply.report.false_alarms += 1;
             }
             actions.push(Action::Tell(Event::FalseAlarm(self.turn)));
-            self.take_utterance(now, actions);
         }
     }
 

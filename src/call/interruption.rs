@@ -56,13 +56,7 @@ impl Interrupting {
         let hold = evidence.speaking && evidence.sure >= Settings::ms(self.hold_ms);
         match self.policy {
             InterruptingPolicy::Never => Verdict::Wait,
-            _ if evidence.echo => {
-                if evidence.held {
-                    Verdict::Resume
-                } else {
-                    Verdict::Wait
-                }
-            }
+            _ if evidence.echo => Verdict::Resume,
             InterruptingPolicy::Speech => {
                 if hold {
                     Verdict::Cut
@@ -134,6 +128,9 @@ mod tests {
 
     #[test]
     fn an_echo_is_never_a_cut_in() {
-        check(Evidence { speaking: true, run: ms(900), sure: ms(900), echo: true, words: 3, ..NOTHING }, Verdict::Wait);
+        check(
+            Evidence { speaking: true, run: ms(900), sure: ms(900), echo: true, words: 3, ..NOTHING },
+            Verdict::Resume,
+        );
     }
 }

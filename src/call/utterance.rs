@@ -28,6 +28,8 @@ pub(crate) struct Utterance {
     pub(crate) engine_end: bool,
     /// Up to here it was our own voice coming back; 0 where none of it was.
     pub(crate) ours_until: u64,
+    /// Where it was last compared with our own voice.
+    pub(crate) compared_at: u64,
     /// The longest unbroken run of speech in it.
     pub(crate) run_max: Duration,
     /// The reply was cut because of it: it must not end in silence.
@@ -48,6 +50,11 @@ impl Utterance {
         let rest = std::mem::take(&mut self.fixed);
         self.fixed = text.to_string();
         self.fix(&rest);
+    }
+
+    /// The first voiced sample that was not our own voice coming back.
+    pub(crate) fn onset(&self) -> u64 {
+        self.start.max(self.ours_until)
     }
 
     /// All that was heard was our own voice coming back.
