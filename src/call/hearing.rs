@@ -131,7 +131,7 @@ impl Call {
         let (run, sure) = (run.min(since_onset), sure.min(since_onset));
         let settled = utterance.is_settled(self.setup.stt_commits) && utterance.committed_at >= utterance.end;
         let text = utterance.text();
-        let own_words = reply.audible && contains(&reply.text(), &text);
+        let own_words = reply.audible && !text.is_empty() && contains(&reply.text(), &text);
         // One or two words of ours ("un momento") may be anybody's: they neither cut nor prove an echo.
         let own_sentence = own_words && super::words::words(&text).len() >= OWN_WORDS_SURE;
         let counted = match (reply.audible, settled) {
@@ -273,7 +273,7 @@ impl Call {
             }
             return;
         }
-        if self.closing.is_some() {
+        if self.closing.is_some() || silence < PAUSE_KEPT {
             return;
         }
         let text = utterance.text();

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::audio::{CodecError, Ear, Heard, Key, Line, Rate};
 
-/// Speech is compared with our own voice every 40 ms.
+/// Speech that may be our own voice coming back is compared with it every 40 ms, and speech that was not every 80.
 const COMPARE_EVERY: u64 = 640;
 
 /// The ears of one call.
@@ -210,7 +210,8 @@ impl Listen {
     pub(crate) fn is_time_to_compare(&mut self) -> bool {
         let position = self.ear.position();
         let Some(utterance) = &mut self.utterance else { return false };
-        let due = position >= utterance.compared_at + COMPARE_EVERY;
+        let young = position < utterance.onset() + 4 * COMPARE_EVERY;
+        let due = position >= utterance.compared_at + if young { COMPARE_EVERY } else { 2 * COMPARE_EVERY };
         if due {
             utterance.compared_at = position;
         }
