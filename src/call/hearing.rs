@@ -41,10 +41,11 @@ impl Call {
     fn know_our_voice(&mut self, now: Instant) {
         let hold = Settings::ms(self.setup.settings.interruption.hold_ms);
         let in_the_air = self.mouth.voiced_until().is_some_and(|until| now < until + ECHO_DELAY_MAX);
-        if in_the_air && self.listen.run(now) >= hold / 2 && self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS
-        {
-            self.listen.is_ours();
-        }
+        let alike = in_the_air
+            && self.listen.run(now) >= hold / 2
+            && self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS;
+        let held = self.cut_in.is_some_and(|cut_in| cut_in.held.is_some());
+        self.listen.is_ours(alike, held);
     }
 
     /// The recogniser said something.
@@ -111,10 +112,10 @@ impl Call {
         let Some(utterance) = &self.listen.utterance else {
             return self.false_alarm(now, actions);
         };
-        let (run, sure, speaking) = (self.listen.run(now), self.listen.sure_run(now), self.listen.is_speaking(now));
+        let (sure, speaking) = (self.listen.sure_run(now), self.listen.is_speaking(now));
         // Speech counts from where it was not our own voice coming back any more.
         let since_ours = self.listen.since_ours().unwrap_or(Duration::MAX);
-        let (run, sure) = (run.min(since_ours), sure.min(since_ours));
+        let sure = sure.min(since_ours);
         let settled = utterance.is_settled(self.setup.stt_commits) && utterance.committed_at >= utterance.end;
         let text = utterance.text();
         let own_words = reply.audible && contains(&reply.text(), &text);
@@ -124,7 +125,6 @@ impl Call {
             (false, _) => super::words::words(&text),
         };
         let evidence = Evidence {
-            run,
             sure,
             speaking,
             silence: self.listen.silence(now),
