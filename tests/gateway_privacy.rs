@@ -37,7 +37,8 @@ async fn nothing_of_the_caller_is_in_the_logs_or_the_metrics() {
 
     let said = "sono Ottavia Serafini e la targa è ZZ987YX";
     let script = Script::new(&[said], &[Answer::Words("Grazie signora Serafini, targa ZZ987YX.".into())]);
-    let shop = Running::start([tenant("rossi", "Pronto.", 1, &script)], DrainSettings { finish_s: 0, goodbye_s: 0 }, 100);
+    let shop =
+        Running::start([tenant("rossi", "Pronto.", 1, &script)], DrainSettings { finish_s: 0, goodbye_s: 0 }, 100);
     let mut caller = shop.call("rossi").await;
     caller.speak(1_000);
     caller.until("the answer", |c| c.text("voice-input").contains("Serafini")).await;

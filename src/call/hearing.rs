@@ -46,17 +46,18 @@ impl Call {
     /// Our own voice comes back for a while after it has left: as long as it may, speech is compared with it.
     fn know_our_voice(&mut self, now: Instant) {
         let in_the_air = self.mouth.voiced_until().is_some_and(|until| now < until + ECHO_DELAY_MAX);
-        if !in_the_air {
-            return;
-        }
         let hold = Settings::ms(self.setup.settings.interruption.hold_ms);
         let run = self.listen.run(now);
-        // Speech that was unlike us for so long is somebody else's; comparing costs more than all the rest of a frame.
-        let unlike = run.min(self.listen.since_onset());
-        let wanted = run >= hold / 2 && unlike < ECHO_DOUBT && self.listen.is_time_to_compare();
-        if wanted && self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS {
-            self.listen.is_ours();
+        if !in_the_air || run < hold / 2 {
+            return self.listen.is_ours(false, false);
         }
+        // Speech that was unlike us for so long is somebody else's; comparing costs more than all the rest of a frame.
+        if run.min(self.listen.since_onset()) >= ECHO_DOUBT || !self.listen.is_time_to_compare() {
+            return;
+        }
+        let alike = self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS;
+        let held = self.cut_in.is_some_and(|cut_in| cut_in.held.is_some());
+        self.listen.is_ours(alike, held);
     }
 
     /// The recogniser said something.
@@ -125,10 +126,9 @@ impl Call {
         let Some(utterance) = &self.listen.utterance else {
             return self.false_alarm(actions);
         };
-        let (run, sure, speaking) = (self.listen.run(now), self.listen.sure_run(now), self.listen.is_speaking(now));
+        let (sure, speaking) = (self.listen.sure_run(now), self.listen.is_speaking(now));
         // What belonged to another utterance, or was our own voice coming back, speaks for nothing.
-        let since_onset = self.listen.since_onset();
-        let (run, sure) = (run.min(since_onset), sure.min(since_onset));
+        let sure = sure.min(self.listen.since_onset());
         let settled = utterance.is_settled(self.setup.stt_commits) && utterance.committed_at >= utterance.end;
         let text = utterance.text();
         let own_words = reply.audible && !text.is_empty() && contains(&reply.text(), &text);
@@ -140,7 +140,6 @@ impl Call {
             (false, _) => super::words::words(&text),
         };
         let evidence = Evidence {
-            run,
             sure,
             speaking,
             silence: self.listen.silence(now),
