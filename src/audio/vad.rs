@@ -170,6 +170,9 @@ const SOFTER_SURE: f32 = 13.0;
 /// A sound that was loudest in its first steps and has lost so much (dB) since is a blow that dies away.
 const BLOW_STEPS: u32 = 4;
 const BLOW: f32 = 7.0;
+/// What dies away goes on doing so: a sound whose level stayed within so much (dB) for five steps, with a pitch, is no
+/// blow, however loud it began. A vowel and the "n" after it are such a sound.
+const LASTS: f32 = 2.5;
 /// Steps for which a key denies speech.
 const DENIED: u32 = 4;
 
@@ -193,8 +196,8 @@ struct Gate {
     pitches: u16,
     /// Steps in a row at the onset probability.
     likely: u32,
-    /// The levels of the last three steps.
-    levels: [f32; 3],
+    /// The levels of the last five steps.
+    levels: [f32; 5],
     /// The loudest of the present speech, in dBFS; fades slowly.
     peak: f32,
     /// How loud the caller speaks, in dBFS; fades slowly.
@@ -213,6 +216,8 @@ struct Sound {
     loudest_at: u32,
     /// Steps since it last stood out.
     gap: u32,
+    /// It has kept its level for a while, with a pitch: no blow does.
+    lasts: bool,
 }
 
 impl Gate {
@@ -228,7 +233,7 @@ impl Gate {
             sound: None,
             pitches: 0,
             likely: 0,
-            levels: [level::SILENCE_DB; 3],
+            levels: [level::SILENCE_DB; 5],
             peak: level::SILENCE_DB,
             usual: level::SILENCE_DB,
             denied: 0,
@@ -238,7 +243,8 @@ impl Gate {
     /// Weighs one step that ends at `position`; the detector hears the sound `delay` samples late.
     fn step(&mut self, evidence: Evidence, position: u64, delay: u64, on: &mut impl FnMut(Voice)) {
         let end = position.saturating_sub(delay);
-        self.levels = [self.levels[1], self.levels[2], evidence.level];
+        self.levels.rotate_left(1);
+        self.levels[4] = evidence.level;
         self.usual = (self.usual - 0.005).max(level::SILENCE_DB);
         if self.denied > 0 {
             self.denied -= 1;
@@ -252,7 +258,7 @@ impl Gate {
             return self.pause(position, on);
         };
         let pitches = self.pitches.count_ones();
-        let level = self.levels.iter().copied().fold(level::SILENCE_DB, f32::max);
+        let level = self.levels[2..].iter().copied().fold(level::SILENCE_DB, f32::max);
         let sign = pitches >= PITCH_SIGN && evidence.probability >= WITH_PITCH_SIGN || self.likely > 0;
         if !self.speaking && sign && level >= self.usual - SOFTER_SIGN {
             self.speaking = true;
@@ -266,7 +272,7 @@ impl Gate {
         if !self.speaking {
             return;
         }
-        let blow = sound.loudest_at < BLOW_STEPS && level < sound.loudest - BLOW;
+        let blow = sound.loudest_at < BLOW_STEPS && level < sound.loudest - BLOW && !sound.lasts;
         let speech = pitches >= PITCH_SURE && evidence.probability >= WITH_PITCH_SURE || self.likely >= LIKELY_SURE;
         if blow && self.run >= sound.began {
             // All there was of this run has died away.
@@ -288,8 +294,16 @@ impl Gate {
 
     /// Follows the sound that stands out.
     fn follow(&mut self, evidence: Evidence, end: u64) {
-        let fresh =
-            Sound { began: end.saturating_sub(STEP as u64), steps: 0, loudest: evidence.level, loudest_at: 0, gap: 0 };
+        let fresh = Sound {
+            began: end.saturating_sub(STEP as u64),
+            steps: 0,
+            loudest: evidence.level,
+            loudest_at: 0,
+            gap: 0,
+            lasts: false,
+        };
+        let highest = self.levels.iter().copied().fold(level::SILENCE_DB, f32::max);
+        let lasts = self.levels.iter().all(|level| *level > highest - LASTS) && self.pitches.count_ones() >= PITCH_SURE;
         self.sound = match self.sound {
             Some(sound) if evidence.loud => {
                 let louder = evidence.level > sound.loudest;
@@ -299,6 +313,7 @@ impl Gate {
                     loudest: if louder { evidence.level } else { sound.loudest },
                     loudest_at: if louder { sound.steps + 1 } else { sound.loudest_at },
                     gap: 0,
+                    lasts: sound.lasts || lasts,
                 })
             }
             Some(sound) if sound.gap < GAP => Some(Sound { steps: sound.steps + 1, gap: sound.gap + 1, ..sound }),

@@ -46,17 +46,18 @@ impl Call {
     /// Our own voice comes back for a while after it has left: as long as it may, speech is compared with it.
     fn know_our_voice(&mut self, now: Instant) {
         let in_the_air = self.mouth.voiced_until().is_some_and(|until| now < until + ECHO_DELAY_MAX);
-        if !in_the_air {
-            return;
-        }
         let hold = Settings::ms(self.setup.settings.interruption.hold_ms);
         let run = self.listen.run(now);
-        // Speech that was unlike us for so long is somebody else's; comparing costs more than all the rest of a frame.
-        let unlike = run.min(self.listen.since_onset());
-        let wanted = run >= hold / 2 && unlike < ECHO_DOUBT && self.listen.is_time_to_compare();
-        if wanted && self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS {
-            self.listen.is_ours();
+        if !in_the_air || run < hold / 2 {
+            return self.listen.is_ours(false, false);
         }
+        // Speech that was unlike us for so long is somebody else's; comparing costs more than all the rest of a frame.
+        if run.min(self.listen.since_onset()) >= ECHO_DOUBT || !self.listen.is_time_to_compare() {
+            return;
+        }
+        let alike = self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS;
+        let held = self.cut_in.is_some_and(|cut_in| cut_in.held.is_some());
+        self.listen.is_ours(alike, held);
     }
 
     /// The recogniser said something.
@@ -125,10 +126,9 @@ impl Call {
         let Some(utterance) = &self.listen.utterance else {
             return self.false_alarm(actions);
         };
-        let (run, sure, speaking) = (self.listen.run(now), self.listen.sure_run(now), self.listen.is_speaking(now));
+        let (sure, speaking) = (self.listen.sure_run(now), self.listen.is_speaking(now));
         // What belonged to another utterance, or was our own voice coming back, speaks for nothing.
-        let since_onset = self.listen.since_onset();
-        let (run, sure) = (run.min(since_onset), sure.min(since_onset));
+        let sure = sure.min(self.listen.since_onset());
         let settled = utterance.is_settled(self.setup.stt_commits) && utterance.committed_at >= utterance.end;
         let text = utterance.text();
         let own_words = reply.audible && !text.is_empty() && contains(&reply.text(), &text);
@@ -140,7 +140,6 @@ impl Call {
             (false, _) => super::words::words(&text),
         };
         let evidence = Evidence {
-            run,
             sure,
             speaking,
             silence: self.listen.silence(now),
@@ -208,6 +207,27 @@ impl Call {
         }
     }
 
+    /// The silence that ends the present utterance, by what was said. Weighed once for each text: reading it costs more
+    /// than hearing a frame.
+    fn wanted_silence(&mut self) -> Duration {
+        let (settings, turn) = (&self.setup.settings, self.turn);
+        let Some(utterance) = self.listen.utterance.as_mut().filter(|_| self.reply.is_none()) else {
+            return PAUSE_KEPT;
+        };
+        if let Some((_, wanted)) = utterance.weighed.filter(|(at, _)| *at == turn) {
+            return wanted;
+        }
+        let wanted = if settings.endpointing.trust_engine && utterance.engine_end {
+            PAUSE_KEPT
+        } else {
+            let question = Question::of(self.history.last_agent_text(), self.phrases);
+            let text = utterance.text();
+            settings.endpointing.silence(&text, question, self.setup.complete, settings.language).max(PAUSE_KEPT)
+        };
+        utterance.weighed = Some((turn, wanted));
+        wanted
+    }
+
     /// The utterance is complete, or it was nothing.
     fn take_utterance(&mut self, now: Instant, actions: &mut Actions) {
         if self.listen.take(now, self.setup.stt_commits) {
@@ -225,20 +245,29 @@ impl Call {
 
     /// Weighs whether the caller has finished.
     pub(super) fn settle_utterance(&mut self, now: Instant, actions: &mut Actions) {
+        if self.listen.utterance.is_none() || self.listen.is_speaking(now) {
+            return;
+        }
+        let silence = self.listen.silence(now);
+        if silence < PAUSE_KEPT {
+            // Too short to be the end of anything.
+            return;
+        }
+        let wanted = self.wanted_silence();
         let Some(utterance) = &self.listen.utterance else { return };
-        if self.listen.is_speaking(now) {
+        if self.reply.is_none() && silence < wanted {
             return;
         }
         let (settings, commits) = (&self.setup.settings, self.setup.stt_commits);
-        let silence = self.listen.silence(now);
         let settled = utterance.is_settled(commits) && (!commits || utterance.committed_at >= utterance.end);
-        let text = utterance.text();
         if let Some(reply) = &self.reply {
             // While we speak only words cut in, and those are weighed elsewhere: this was a backchannel or a noise.
-            let over = silence >= PAUSE_KEPT && (settled || silence >= DEAD_AIR_MAX);
+            if !reply.interruptible || !settled && silence < DEAD_AIR_MAX {
+                return;
+            }
+            let text = utterance.text();
             let words = without(&text, self.phrases, "call.backchannels");
-            let ours = utterance.is_ours() || contains(&reply.text(), &text);
-            if over && reply.interruptible && (words.is_empty() || ours) {
+            if words.is_empty() || utterance.is_ours() || contains(&reply.text(), &text) {
                 self.take_utterance(now, actions);
             }
             return;
@@ -246,15 +275,7 @@ impl Call {
         if self.closing.is_some() || silence < PAUSE_KEPT {
             return;
         }
-        let question = Question::of(self.history.last_agent_text(), self.phrases);
-        let mut wanted = settings.endpointing.silence(&text, question, self.setup.complete, settings.language);
-        if settings.endpointing.trust_engine && utterance.engine_end {
-            wanted = PAUSE_KEPT;
-        }
-        wanted = wanted.max(PAUSE_KEPT);
-        if silence < wanted {
-            return;
-        }
+        let text = utterance.text();
         let patience =
             Settings::ms(settings.endpointing.transcript_ms_max).min(DEAD_AIR_MAX.saturating_sub(wanted) / 2);
         let late = silence >= wanted + patience;

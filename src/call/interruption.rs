@@ -17,9 +17,7 @@ pub(crate) struct CutIn {
 /// What speaks for and against a cut-in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Evidence {
-    /// How long the caller has been speaking without a break.
-    pub(crate) run: Duration,
-    /// How much of that is surely speech.
+    /// How long the caller has been speaking without a break, for sure: a noise, however long, counts nothing.
     pub(crate) sure: Duration,
     /// The caller is speaking.
     pub(crate) speaking: bool,
@@ -65,7 +63,7 @@ impl Interrupting {
                 }
             }
             InterruptingPolicy::Words => {
-                if evidence.words >= self.words_min.max(1) || evidence.run >= Settings::ms(self.cut_ms) {
+                if evidence.words >= self.words_min.max(1) || evidence.sure >= Settings::ms(self.cut_ms) {
                     Verdict::Cut
                 } else if !evidence.held {
                     if hold { Verdict::Hold } else { self.soften(evidence) }
@@ -92,7 +90,6 @@ mod tests {
     use super::*;
 
     const NOTHING: Evidence = Evidence {
-        run: Duration::ZERO,
         sure: Duration::ZERO,
         speaking: false,
         silence: Duration::ZERO,
@@ -112,11 +109,11 @@ mod tests {
 
     #[test]
     fn sound_holds_and_words_cut() {
-        check(Evidence { speaking: true, run: ms(60), ..NOTHING }, Verdict::Duck);
-        check(Evidence { speaking: true, run: ms(160), sure: ms(120), ..NOTHING }, Verdict::Hold);
-        check(Evidence { speaking: true, run: ms(300), held: true, ..NOTHING }, Verdict::Wait);
-        check(Evidence { speaking: true, run: ms(300), held: true, words: 1, ..NOTHING }, Verdict::Cut);
-        check(Evidence { speaking: true, run: ms(700), held: true, ..NOTHING }, Verdict::Cut);
+        check(Evidence { speaking: true, ..NOTHING }, Verdict::Duck);
+        check(Evidence { speaking: true, sure: ms(80), ..NOTHING }, Verdict::Hold);
+        check(Evidence { speaking: true, sure: ms(300), held: true, ..NOTHING }, Verdict::Wait);
+        check(Evidence { speaking: true, sure: ms(300), held: true, words: 1, ..NOTHING }, Verdict::Cut);
+        check(Evidence { speaking: true, sure: ms(700), held: true, ..NOTHING }, Verdict::Cut);
     }
 
     #[test]
@@ -128,9 +125,6 @@ mod tests {
 
     #[test]
     fn an_echo_is_never_a_cut_in() {
-        check(
-            Evidence { speaking: true, run: ms(900), sure: ms(900), echo: true, words: 3, ..NOTHING },
-            Verdict::Resume,
-        );
+        check(Evidence { speaking: true, sure: ms(900), echo: true, words: 3, ..NOTHING }, Verdict::Resume);
     }
 }

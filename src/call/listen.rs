@@ -28,6 +28,8 @@ pub(crate) struct Listen {
     commits: u32,
     /// The text of the last complete utterance and when it was taken: late texts may still belong to it.
     taken: Option<(String, Instant, Option<u32>)>,
+    /// The last piece of audio was like our own voice.
+    alike: bool,
     /// The caller is muted by a control.
     pub(crate) muted: bool,
     /// Detections of one piece of audio, reused.
@@ -54,6 +56,7 @@ impl Listen {
             text_at: None,
             commits: 0,
             taken: None,
+            alike: false,
             muted: false,
             found: Vec::with_capacity(8),
             samples_in: 0,
@@ -218,12 +221,15 @@ impl Listen {
         due
     }
 
-    /// The sound just heard is our own voice coming back.
-    pub(crate) fn is_ours(&mut self) {
+    /// The sound just heard is like our own voice, or is not. Two vowels of one pitch can be alike for a moment: to give
+    /// way to a caller a moment later does no harm, but a caller we stopped for (`held`) is talked over only when the
+    /// likeness lasts.
+    pub(crate) fn is_ours(&mut self, alike: bool, held: bool) {
         let position = self.ear.position();
-        if let Some(utterance) = &mut self.utterance {
+        if let Some(utterance) = self.utterance.as_mut().filter(|_| alike && (self.alike || !held)) {
             utterance.ours_until = position;
         }
+        self.alike = alike;
     }
 
     /// How long ago the sound was last our own voice coming back; 0 without an utterance, for ever without an echo.

@@ -145,9 +145,10 @@ pub struct Interrupting {
     /// `words`: hold the voice at once, and cut when words come that are no backchannel. `speech`: cut on the length
     /// of speech alone. `never`: finish every sentence.
     pub policy: InterruptingPolicy,
-    /// Milliseconds of speech that hold the voice.
+    /// Milliseconds of sure speech that hold the voice. A slam, a cough or a bunch of keys is not sure, however long; 80
+    /// bring silence within a quarter of a second even where 60 ms of ours cannot be taken back.
     pub hold_ms: u64,
-    /// Milliseconds of unbroken speech that cut without any words.
+    /// Milliseconds of unbroken, sure speech that cut without any words.
     pub cut_ms: u64,
     /// Milliseconds without words or speech after which a held voice goes on.
     pub resume_ms: u64,
@@ -159,7 +160,7 @@ pub struct Interrupting {
 
 impl Default for Interrupting {
     fn default() -> Self {
-        Self { policy: InterruptingPolicy::Words, hold_ms: 120, cut_ms: 700, resume_ms: 600, words_min: 1, duck: true }
+        Self { policy: InterruptingPolicy::Words, hold_ms: 80, cut_ms: 700, resume_ms: 600, words_min: 1, duck: true }
     }
 }
 

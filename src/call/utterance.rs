@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{SttEvent, limits::UTTERANCE_CHARS_MAX};
+use super::{SttEvent, Turn, limits::UTTERANCE_CHARS_MAX};
 
 /// The end of an echo is too soft to be known as one: 200 ms.
 const OURS_FADES: u64 = 3_200;
@@ -34,6 +34,8 @@ pub(crate) struct Utterance {
     pub(crate) run_max: Duration,
     /// The reply was cut because of it: it must not end in silence.
     pub(crate) cut: bool,
+    /// The silence that its text asks for, as weighed in this turn; a frame of silence changes neither.
+    pub(crate) weighed: Option<(Turn, Duration)>,
 }
 
 impl Utterance {
@@ -44,6 +46,7 @@ impl Utterance {
 
     /// The caller went on after it had been taken as complete: the text it had.
     pub(crate) fn resume(&mut self, text: &str) {
+        self.weighed = None;
         let rest = std::mem::take(&mut self.fixed);
         self.fixed = text.to_string();
         self.fix(&rest);
@@ -61,6 +64,7 @@ impl Utterance {
 
     /// Something was recognised.
     pub(crate) fn hear(&mut self, event: &SttEvent) {
+        self.weighed = None;
         match event {
             SttEvent::Partial { text } => {
                 self.engine_end = false;

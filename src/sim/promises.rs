@@ -55,7 +55,7 @@ pub struct Promises {
 
 impl Promises {
     pub(crate) fn new(script: &Script) -> Self {
-        let stalls = !script.stalls.is_empty() || !script.mute.is_empty();
+        let stalls = !script.stalls.is_empty() || !script.mute.is_empty() || !script.freezes.is_empty();
         let muted = script.controls.iter().any(|(_, control)| matches!(control, Control::MuteAgent(true)));
         let unspoken = script.voice.fails > 0 || script.settings.filler_ms > 1_800;
         let deaf = script.ears.dies.is_some() || script.ears.hostile > 0;

@@ -25,6 +25,8 @@ pub struct Script {
     pub shutdown: Option<(Duration, Duration)>,
     /// The network delivers nothing in these times, and then everything.
     pub stalls: Vec<Range<Duration>>,
+    /// Our own process is frozen in these times: everything that was due is late.
+    pub freezes: Vec<Range<Duration>>,
     /// The peer sends nothing at all in these times (not even silence).
     pub mute: Vec<Range<Duration>>,
     /// What the model answers, ask by ask; the last answer is repeated.
@@ -163,6 +165,7 @@ impl Default for Script {
             hang_up: None,
             shutdown: None,
             stalls: Vec::new(),
+            freezes: Vec::new(),
             mute: Vec::new(),
             model: vec![Answer::says("Va bene.")],
             tools: Vec::new(),

@@ -206,6 +206,9 @@ impl Stage {
                 break;
             }
             self.now = self.now.max(at);
+            if let Some(freeze) = self.script.freezes.iter().find(|freeze| freeze.contains(&self.now)) {
+                self.now = freeze.end;
+            }
             if event == Some(at) {
                 let Some(Reverse((_, number))) = self.due.pop() else { break };
                 let Some(due) = self.what.remove(&number) else { continue };

@@ -244,6 +244,11 @@ fn network(random: &mut Random, script: &mut Script) {
     if random.percent(8) {
         script.mute.push(stretch(random, 8_000));
     }
+    if random.percent(12) {
+        for _ in 0..random.between(1, 3) {
+            script.freezes.push(stretch(random, 4_000));
+        }
+    }
     if random.percent(20) {
         script.frame = Duration::from_millis(*random.pick(&[5, 7, 10, 30, 60, 100, 200]));
     }
