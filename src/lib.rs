@@ -39,3 +39,8 @@ pub mod sim;
 
 #[cfg(feature = "load")]
 pub mod load;
+
+/// The README's code is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,5 +1,6 @@
 //! The simulated caller against a small agent that speaks the dialects: what it sends, hears and measures.
 #![cfg(feature = "load")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{sync::Arc, time::Duration};
 

@@ -7,6 +7,8 @@
 //! The comparison needs no clock. It looks for the last 120 ms heard anywhere in the last 950 ms that left, whatever
 //! lies between them.
 
+use std::time::Duration;
+
 use super::Rate;
 
 /// From this likeness on a sound is our echo and no caller. Echoes of speech are above 0.85, other speech is below 0.5
@@ -21,8 +23,12 @@ const WINDOW: usize = 480;
 const WINDOW_MIN: usize = 240;
 /// Where it is looked for: 950 ms.
 const KEPT: usize = 3_800;
+/// What is kept besides.
+const SPARE: usize = 950;
+/// At every second sample, and then beside the best of them.
+const STEP: usize = 2;
 
-/// Remembers what has just left, 15 KiB of it.
+/// Remembers what has just left, 19 KiB of it.
 ///
 /// ```
 /// use pronto::audio::{EchoGuard, Rate, signal::Noise};
@@ -34,8 +40,11 @@ const KEPT: usize = 3_800;
 /// ```
 #[derive(Debug, Clone)]
 pub struct EchoGuard {
-    /// The latest at the end. Zeros where nothing has left yet.
+    /// The latest at the end. Zeros where nothing has left yet. A little more than is compared is kept, so that it need
+    /// not be moved with each frame.
     past: Vec<f32>,
+    /// Samples of silence that left last.
+    silent: usize,
     down: Down,
 }
 
@@ -48,20 +57,24 @@ impl Default for EchoGuard {
 impl EchoGuard {
     /// One that has heard nothing of us.
     pub fn new() -> Self {
-        Self { past: vec![0.0; KEPT], down: Down::default() }
+        let mut past = Vec::with_capacity(KEPT + SPARE);
+        past.resize(KEPT, 0.0);
+        Self { past, silent: usize::MAX / 2, down: Down::default() }
     }
 
     /// These samples of ours leave.
     pub fn played(&mut self, samples: &[i16], rate: Rate) {
-        // What would not fit is older than anything that is compared.
+        self.silent =
+            if samples.iter().all(|sample| *sample == 0) { self.silent.saturating_add(samples.len()) } else { 0 };
+        // Long silence leaves nothing to compare with: more of it changes nothing.
+        if self.silent > rate.samples(Duration::from_secs(1)) + samples.len() {
+            return;
+        }
         for piece in samples.chunks(rate.hz() as usize / 50) {
-            let fresh = self.down.length(piece.len(), rate);
-            self.past.copy_within(fresh.., 0);
-            let mut at = KEPT - fresh;
-            self.down.push(piece, rate, |sample| {
-                self.past[at] = sample;
-                at += 1;
-            });
+            if self.past.len() + self.down.length(piece.len(), rate) > KEPT + SPARE {
+                self.past.drain(..self.past.len() - KEPT);
+            }
+            self.down.push(piece, rate, |sample| self.past.push(sample));
         }
     }
 
@@ -81,26 +94,40 @@ impl EchoGuard {
         if window.len() < WINDOW_MIN || energy < window.len() as f32 {
             return 0.0;
         }
+        let past = &self.past[self.past.len() - KEPT..];
         let places = KEPT - window.len();
-        let step = 2;
         let mut best = (0.0f32, 0);
-        for place in (0..=places).step_by(step) {
-            let like = self.like(window, energy, place);
+        // The energy of the past window, moved along with it; sums of squares of small numbers, exact enough in f64.
+        let square = |at: usize| f64::from(past[at]) * f64::from(past[at]);
+        let mut past_energy: f64 = (0..window.len()).map(square).sum();
+        for place in (0..=places).step_by(STEP) {
+            let like = like(window, energy, &past[place..place + window.len()], past_energy as f32);
             if like > best.0 {
                 best = (like, place);
             }
+            if place + STEP <= places {
+                for gone in place..place + STEP {
+                    past_energy += square(gone + window.len()) - square(gone);
+                }
+            }
         }
         let beside = [best.1.saturating_sub(1), (best.1 + 1).min(places)];
-        beside.into_iter().fold(best.0, |best, place| best.max(self.like(window, energy, place))).min(1.0)
+        let beside = beside.into_iter().map(|place| {
+            let past = &past[place..place + window.len()];
+            like(window, energy, past, dot(past, past))
+        });
+        beside.fold(best.0, f32::max).min(1.0)
     }
+}
 
-    /// The normalised correlation at one place.
-    fn like(&self, window: &[f32], energy: f32, place: usize) -> f32 {
-        let past = &self.past[place..place + window.len()];
-        let (product, past_energy) = dots(window, past);
-        // An echo has either sign.
-        product.abs() / (energy * past_energy).sqrt().max(energy * 1e-3).max(1.0)
+/// The normalised correlation with one stretch of the past.
+fn like(window: &[f32], energy: f32, past: &[f32], past_energy: f32) -> f32 {
+    // Where nothing was said nothing comes back.
+    if past_energy < 1.0 {
+        return 0.0;
     }
+    // An echo has either sign.
+    dot(window, past).abs() / (energy * past_energy).sqrt().max(energy * 1e-3).max(1.0)
 }
 
 /// Down to 4 kHz by averaging, and the differences of that: flat enough that two voices of one pitch stay apart.
@@ -137,19 +164,16 @@ impl Down {
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// `a` with `b`, and `b` with itself.
-fn dots(a: &[f32], b: &[f32]) -> (f32, f32) {
-    let (mut products, mut squares) = ([0.0f32; 8], [0.0f32; 8]);
-    for (a, b) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
-        for at in 0..8 {
-            products[at] += a[at] * b[at];
-            squares[at] += b[at] * b[at];
+    let mut sums = [0.0f32; 16];
+    let (a, a_rest) = a.as_chunks::<16>();
+    let (b, b_rest) = b.as_chunks::<16>();
+    for (a, b) in a.iter().zip(b) {
+        for at in 0..16 {
+            sums[at] += a[at] * b[at];
         }
     }
-    (products.iter().sum(), squares.iter().sum())
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]

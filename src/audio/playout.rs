@@ -13,7 +13,7 @@ use super::{Line, Rate};
 
 /// The most that waits: what a voice says beyond is refused and counted.
 pub const PLAYOUT_MAX: Duration = Duration::from_secs(45);
-/// How much of what has left can be put back.
+/// The most of what has left that can be put back, on a line with a long lead.
 pub const REWIND_MAX: Duration = Duration::from_secs(1);
 /// How long holding fades out and releasing fades in.
 const FADE: Duration = Duration::from_millis(5);
@@ -21,8 +21,9 @@ const FADE: Duration = Duration::from_millis(5);
 const RAMP: Duration = Duration::from_millis(10);
 /// How loud a ducked voice is: 15 dB softer.
 const DUCKED: f32 = 0.177_827_94;
-/// Memory kept when everything has been heard.
-const KEPT: Duration = Duration::from_secs(2);
+/// Memory is asked for in steps of this, and one step is kept when everything has been heard. Doubling would cost a call
+/// as much again as what waits.
+const STEP: Duration = Duration::from_millis(250);
 
 /// Samples on their way to the caller.
 ///
@@ -73,8 +74,9 @@ impl Playout {
     /// An empty one, at the rate we speak on this line.
     pub fn new(line: &Line) -> Self {
         let rate = line.speaks.rate;
-        // Only a peer that can drop what it has makes us take something back.
-        let left_max = if line.clears { rate.samples(REWIND_MAX) } else { 0 };
+        // Only a peer that can drop what it has makes us take something back, and never more than it is ahead.
+        let ahead_max = (line.lead.max(Line::FRAME) + Line::FRAME).min(REWIND_MAX);
+        let left_max = if line.clears { rate.samples(ahead_max) } else { 0 };
         Self {
             rate,
             samples: VecDeque::new(),
@@ -91,6 +93,10 @@ impl Playout {
     /// Adds samples at the line's rate. Returns how many found room; the rest is refused and counted.
     pub fn push(&mut self, samples: &[i16]) -> usize {
         let taken = samples.len().min(self.rate.samples(PLAYOUT_MAX) - self.waiting());
+        let (step, wanted) = (self.rate.samples(STEP), self.samples.len() + taken);
+        if wanted > self.samples.capacity() {
+            self.samples.reserve_exact(wanted.next_multiple_of(step) - self.samples.len());
+        }
         self.samples.extend(&samples[..taken]);
         self.refused += (samples.len() - taken) as u64;
         taken
@@ -158,8 +164,8 @@ impl Playout {
         self.target = if on { DUCKED } else { 1.0 };
     }
 
-    /// Puts the last samples that left back in front, for a peer that dropped them. At most [`REWIND_MAX`], and only
-    /// on lines that can clear. Returns how many came back.
+    /// Puts the last samples that left back in front, for a peer that dropped them. At most the line's lead (and
+    /// [`REWIND_MAX`]), and only on lines that can clear. Returns how many came back.
     pub fn rewind(&mut self, samples: usize) -> usize {
         let back = samples.min(self.left);
         self.left -= back;
@@ -245,7 +251,7 @@ impl Playout {
 
     /// A long answer leaves a long buffer behind: between answers is the time to return it.
     fn give_back(&mut self) {
-        self.samples.shrink_to(self.rate.samples(KEPT));
+        self.samples.shrink_to(self.rate.samples(STEP));
     }
 
     /// Applies the gain, moving it.

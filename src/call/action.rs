@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Ask, ClauseId, ToolAsk, ToolKind, Turn};
+use super::{Ask, ClauseId, ToolAsk, ToolKind, Turn, limits::BUFFER_KEPT};
 
 /// One thing to do, now and in this order.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,11 +172,13 @@ impl Actions {
         Self::default()
     }
 
-    /// Forgets everything, keeps the memory.
+    /// Forgets everything, keeps the memory; not that of an unusually long message.
     pub fn clear(&mut self) {
         self.list.clear();
         self.bytes.clear();
         self.samples.clear();
+        self.bytes.shrink_to(2 * BUFFER_KEPT);
+        self.samples.shrink_to(BUFFER_KEPT);
     }
 
     /// Adds an action.

@@ -20,8 +20,14 @@ const SPEECH_SURE: Duration = Duration::from_millis(500);
 /// An echo comes back within this; later there is nothing of ours to compare with.
 const ECHO_DELAY_MAX: Duration = Duration::from_millis(800);
 
-/// After the last sign of an echo the sound is still taken for one: the next comparison is a frame away.
-const OURS_STILL: Duration = Duration::from_millis(30);
+/// So many words in a row that we are just saying are our own voice, recognised.
+const OWN_WORDS_SURE: usize = 3;
+
+/// For so long speech may turn out to be an echo.
+const ECHO_DOUBT: Duration = Duration::from_millis(500);
+
+/// After the last sign of an echo the sound is still taken for one: until the next comparison.
+const OURS_STILL: Duration = Duration::from_millis(60);
 
 impl Call {
     /// A piece of the caller's audio.
@@ -39,18 +45,27 @@ impl Call {
 
     /// Our own voice comes back for a while after it has left: as long as it may, speech is compared with it.
     fn know_our_voice(&mut self, now: Instant) {
-        let hold = Settings::ms(self.setup.settings.interruption.hold_ms);
         let in_the_air = self.mouth.voiced_until().is_some_and(|until| now < until + ECHO_DELAY_MAX);
-        let alike = in_the_air
-            && self.listen.run(now) >= hold / 2
-            && self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS;
-        let held = self.cut_in.is_some_and(|cut_in| cut_in.held.is_some());
-        self.listen.is_ours(alike, held);
+        if !in_the_air {
+            return;
+        }
+        let hold = Settings::ms(self.setup.settings.interruption.hold_ms);
+        let run = self.listen.run(now);
+        // Speech that was unlike us for so long is somebody else's; comparing costs more than all the rest of a frame.
+        let unlike = run.min(self.listen.since_onset());
+        let wanted = run >= hold / 2 && unlike < ECHO_DOUBT && self.listen.is_time_to_compare();
+        if wanted {
+            let alike = self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS;
+            let held = self.cut_in.is_some_and(|cut_in| cut_in.held.is_some());
+            self.listen.compared(alike, held);
+        }
     }
 
     /// The recogniser said something.
     pub(super) fn recognised(&mut self, now: Instant, event: &SttEvent, actions: &mut Actions) {
-        self.listen.recognised(now, event);
+        if self.listen.recognised(now, event) {
+            actions.push(Action::Tell(Event::SpeechStarted(Role::Caller, self.turn)));
+        }
         if let (SttEvent::Partial { .. } | SttEvent::Final { .. }, Some(utterance)) = (event, &self.listen.utterance) {
             let text = utterance.text();
             actions.push(Action::Tell(Event::Transcript { role: Role::Caller, last: false, text }));
@@ -110,15 +125,16 @@ impl Call {
             return;
         };
         let Some(utterance) = &self.listen.utterance else {
-            return self.false_alarm(now, actions);
+            return self.false_alarm(actions);
         };
-        let (sure, speaking) = (self.listen.sure_run(now), self.listen.is_speaking(now));
-        // Speech counts from where it was not our own voice coming back any more.
-        let since_ours = self.listen.since_ours().unwrap_or(Duration::MAX);
-        let sure = sure.min(since_ours);
+        let speaking = self.listen.is_speaking(now);
+        // What belonged to another utterance, or was our own voice coming back, speaks for nothing.
+        let sure = self.listen.sure_run(now).min(self.listen.since_onset());
         let settled = utterance.is_settled(self.setup.stt_commits) && utterance.committed_at >= utterance.end;
         let text = utterance.text();
         let own_words = reply.audible && contains(&reply.text(), &text);
+        // One or two words of ours ("un momento") may be anybody's: they neither cut nor prove an echo.
+        let own_sentence = own_words && super::words::words(&text).len() >= OWN_WORDS_SURE;
         let counted = match (reply.audible, settled) {
             (true, true) => without(&text, self.phrases, "call.backchannels"),
             (true, false) => without_so_far(&text, self.phrases, "call.backchannels"),
@@ -128,12 +144,12 @@ impl Call {
             sure,
             speaking,
             silence: self.listen.silence(now),
-            words: counted.len() as u32,
+            words: if own_words { 0 } else { counted.len() as u32 },
             settled,
-            echo: own_words || counted.is_empty() && since_ours < OURS_STILL,
+            echo: own_sentence || counted.is_empty() && self.listen.since_ours() < OURS_STILL,
             held: self.cut_in.is_some_and(|cut_in| cut_in.held.is_some()),
         };
-        let onset = utterance.start.max(utterance.ours_until);
+        let onset = utterance.onset();
         let verdict = self.setup.settings.interruption.judge(&evidence);
         match verdict {
             Verdict::Wait => {}
@@ -146,7 +162,7 @@ impl Call {
                 self.cut_in = Some(CutIn { onset, held: Some(now) });
                 actions.push(Action::Tell(Event::Held(self.turn)));
             }
-            Verdict::Resume => self.false_alarm(now, actions),
+            Verdict::Resume => self.false_alarm(actions),
             Verdict::Cut => {
                 let cut_in = self.cut_in.unwrap_or(CutIn { onset, held: None });
                 self.interrupt(now, cut_in, actions);
@@ -154,8 +170,8 @@ impl Call {
         }
     }
 
-    /// It was nothing: the voice goes on where it stopped.
-    fn false_alarm(&mut self, now: Instant, actions: &mut Actions) {
+    /// It was nothing, as far as we know: the voice goes on where it stopped. Words that come later still cut.
+    fn false_alarm(&mut self, actions: &mut Actions) {
         let Some(cut_in) = self.cut_in.take() else { return };
         self.mouth.duck(false);
         if cut_in.held.is_some() {
@@ -164,7 +180,6 @@ impl Call {
                 reply.report.false_alarms += 1;
             }
             actions.push(Action::Tell(Event::FalseAlarm(self.turn)));
-            self.take_utterance(now, actions);
         }
     }
 
@@ -193,6 +208,27 @@ impl Call {
         }
     }
 
+    /// The silence that ends the present utterance, by what was said. Weighed once for each text: reading it costs more
+    /// than hearing a frame.
+    fn wanted_silence(&mut self) -> Duration {
+        let (settings, turn) = (&self.setup.settings, self.turn);
+        let Some(utterance) = self.listen.utterance.as_mut().filter(|_| self.reply.is_none()) else {
+            return PAUSE_KEPT;
+        };
+        if let Some((_, wanted)) = utterance.weighed.filter(|(at, _)| *at == turn) {
+            return wanted;
+        }
+        let wanted = if settings.endpointing.trust_engine && utterance.engine_end {
+            PAUSE_KEPT
+        } else {
+            let question = Question::of(self.history.last_agent_text(), self.phrases);
+            let text = utterance.text();
+            settings.endpointing.silence(&text, question, self.setup.complete, settings.language).max(PAUSE_KEPT)
+        };
+        utterance.weighed = Some((turn, wanted));
+        wanted
+    }
+
     /// The utterance is complete, or it was nothing.
     fn take_utterance(&mut self, now: Instant, actions: &mut Actions) {
         if self.listen.take(now, self.setup.stt_commits) {
@@ -210,20 +246,29 @@ impl Call {
 
     /// Weighs whether the caller has finished.
     pub(super) fn settle_utterance(&mut self, now: Instant, actions: &mut Actions) {
+        if self.listen.utterance.is_none() || self.listen.is_speaking(now) {
+            return;
+        }
+        let silence = self.listen.silence(now);
+        if silence < PAUSE_KEPT {
+            // Too short to be the end of anything.
+            return;
+        }
+        let wanted = self.wanted_silence();
         let Some(utterance) = &self.listen.utterance else { return };
-        if self.listen.is_speaking(now) {
+        if self.reply.is_none() && silence < wanted {
             return;
         }
         let (settings, commits) = (&self.setup.settings, self.setup.stt_commits);
-        let silence = self.listen.silence(now);
         let settled = utterance.is_settled(commits) && (!commits || utterance.committed_at >= utterance.end);
-        let text = utterance.text();
         if let Some(reply) = &self.reply {
             // While we speak only words cut in, and those are weighed elsewhere: this was a backchannel or a noise.
-            let over = silence >= PAUSE_KEPT && (settled || silence >= DEAD_AIR_MAX);
+            if !reply.interruptible || !settled && silence < DEAD_AIR_MAX {
+                return;
+            }
+            let text = utterance.text();
             let words = without(&text, self.phrases, "call.backchannels");
-            let ours = utterance.is_ours() || contains(&reply.text(), &text);
-            if over && reply.interruptible && (words.is_empty() || ours) {
+            if words.is_empty() || utterance.is_ours() || contains(&reply.text(), &text) {
                 self.take_utterance(now, actions);
             }
             return;
@@ -231,15 +276,7 @@ impl Call {
         if self.closing.is_some() {
             return;
         }
-        let question = Question::of(self.history.last_agent_text(), self.phrases);
-        let mut wanted = settings.endpointing.silence(&text, question, self.setup.complete, settings.language);
-        if settings.endpointing.trust_engine && utterance.engine_end {
-            wanted = PAUSE_KEPT;
-        }
-        wanted = wanted.max(PAUSE_KEPT);
-        if silence < wanted {
-            return;
-        }
+        let text = utterance.text();
         let patience =
             Settings::ms(settings.endpointing.transcript_ms_max).min(DEAD_AIR_MAX.saturating_sub(wanted) / 2);
         let late = silence >= wanted + patience;

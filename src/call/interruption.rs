@@ -54,13 +54,7 @@ impl Interrupting {
         let hold = evidence.speaking && evidence.sure >= Settings::ms(self.hold_ms);
         match self.policy {
             InterruptingPolicy::Never => Verdict::Wait,
-            _ if evidence.echo => {
-                if evidence.held {
-                    Verdict::Resume
-                } else {
-                    Verdict::Wait
-                }
-            }
+            _ if evidence.echo => Verdict::Resume,
             InterruptingPolicy::Speech => {
                 if hold {
                     Verdict::Cut
@@ -131,6 +125,6 @@ mod tests {
 
     #[test]
     fn an_echo_is_never_a_cut_in() {
-        check(Evidence { speaking: true, sure: ms(900), echo: true, words: 3, ..NOTHING }, Verdict::Wait);
+        check(Evidence { speaking: true, sure: ms(900), echo: true, words: 3, ..NOTHING }, Verdict::Resume);
     }
 }

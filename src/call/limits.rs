@@ -56,9 +56,15 @@ pub const FILLERS_AFTER_FAILURE: u32 = 1;
 /// Replies that failed one after the other before the call ends with an apology.
 pub const FAILURES_MAX: u32 = 3;
 
-/// Voice waiting to be heard; above it the voice's stream is not read. Three seconds at 16 kHz are 94 KiB, the largest
-/// part of a call's memory.
-pub const VOICE_AHEAD: Duration = Duration::from_secs(3);
+/// Voice waiting to be heard; above it the voice's stream is not read. At 16 kHz this is 47 KiB, the largest part of a
+/// call's memory; a voice that stumbles for longer has more on its way in its stream.
+pub const VOICE_AHEAD: Duration = Duration::from_millis(1_500);
+
+/// The same in samples, for lines above 16 kHz.
+pub const VOICE_AHEAD_SAMPLES: usize = 24_000;
+
+/// Memory kept of buffers that one long message may have made long, in samples.
+pub const BUFFER_KEPT: usize = 4_096;
 
 /// A mark that has not come back after the audio must have been played counts as played.
 pub const MARK_LATE: Duration = Duration::from_secs(2);

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::audio::{CodecError, Ear, Heard, Key, Line, Rate};
 
+/// Speech is compared with our own voice every 40 ms.
+const COMPARE_EVERY: u64 = 640;
+
 /// The ears of one call.
 #[derive(Debug)]
 pub(crate) struct Listen {
@@ -112,8 +115,9 @@ impl Listen {
         news
     }
 
-    /// The recogniser said something.
-    pub(crate) fn recognised(&mut self, now: Instant, event: &SttEvent) {
+    /// The recogniser said something. Returns whether an utterance began with it.
+    pub(crate) fn recognised(&mut self, now: Instant, event: &SttEvent) -> bool {
+        let mut began = false;
         let text = match event {
             SttEvent::Partial { text } | SttEvent::Final { text } => text.trim(),
             SttEvent::SpeechStarted
@@ -125,8 +129,9 @@ impl Listen {
         if !text.is_empty() {
             self.text_at = Some(now);
             if self.is_stale(now, text) {
-                return;
+                return false;
             }
+            began = self.utterance.is_none();
             // Words without detected speech: a soft voice. They count from now.
             let position = self.ear.position();
             self.utterance.get_or_insert_with(|| Utterance::new(position));
@@ -136,11 +141,12 @@ impl Listen {
             && *pending == Some(*commit)
         {
             *pending = None;
-            return;
+            return began;
         }
         if let Some(utterance) = &mut self.utterance {
             utterance.hear(event);
         }
+        began
     }
 
     /// A text that comes after the utterance was taken as complete, and still belongs to it.
@@ -203,10 +209,21 @@ impl Listen {
         if self.is_speaking(now) { self.ear.speech_run() } else { Duration::ZERO }
     }
 
+    /// The present utterance has not been compared with our own voice for a while. Asked, it counts as compared.
+    pub(crate) fn is_time_to_compare(&mut self) -> bool {
+        let position = self.ear.position();
+        let Some(utterance) = &mut self.utterance else { return false };
+        let due = position >= utterance.compared_at + COMPARE_EVERY;
+        if due {
+            utterance.compared_at = position;
+        }
+        due
+    }
+
     /// The sound just heard is like our own voice, or is not. Two vowels of one pitch can be alike for a moment: to give
     /// way to a caller a moment later does no harm, but a caller we stopped for (`held`) is talked over only when the
     /// likeness lasts.
-    pub(crate) fn is_ours(&mut self, alike: bool, held: bool) {
+    pub(crate) fn compared(&mut self, alike: bool, held: bool) {
         let position = self.ear.position();
         if let Some(utterance) = self.utterance.as_mut().filter(|_| alike && (self.alike || !held)) {
             utterance.ours_until = position;
@@ -214,10 +231,22 @@ impl Listen {
         self.alike = alike;
     }
 
-    /// How long ago the sound was last our own voice coming back, in the present utterance.
-    pub(crate) fn since_ours(&self) -> Option<Duration> {
-        let utterance = self.utterance.as_ref().filter(|utterance| utterance.ours_until > 0)?;
-        Some(Rate::WIDE.duration(self.ear.position().saturating_sub(utterance.ours_until)))
+    /// How long ago the sound was last our own voice coming back; 0 without an utterance, for ever without an echo.
+    pub(crate) fn since_ours(&self) -> Duration {
+        match &self.utterance {
+            Some(utterance) if utterance.ours_until > 0 => self.since(utterance.ours_until),
+            Some(_) => Duration::MAX,
+            None => Duration::ZERO,
+        }
+    }
+
+    /// How long the present utterance is, without what was our own voice coming back.
+    pub(crate) fn since_onset(&self) -> Duration {
+        self.utterance.as_ref().map_or(Duration::ZERO, |utterance| self.since(utterance.onset()))
+    }
+
+    fn since(&self, sample: u64) -> Duration {
+        Rate::WIDE.duration(self.ear.position().saturating_sub(sample))
     }
 
     /// How long the caller has been silent: in samples received, and in audio that does not come any more.

@@ -203,7 +203,7 @@ impl Call {
             Input::Wake => {}
         }
         for _ in 0..SETTLE_ROUNDS {
-            if self.over.is_some() || !self.settle(now, actions) {
+            if self.over.is_some() || !self.settle(now, actions) && !self.is_due(now) {
                 break;
             }
         }
@@ -219,12 +219,27 @@ impl Call {
         self.settle_utterance(now, actions);
         self.settle_keys(now, actions);
         self.settle_patience(now, actions);
+        if self.over.is_some() {
+            return false;
+        }
         self.settle_voice(now, actions);
         self.settle_reply(now, actions) | self.settle_silence(now, actions) | self.settle_ending(now, actions)
     }
 
+    /// What was done made something else due.
+    fn is_due(&self, now: Instant) -> bool {
+        self.earliest(now).is_some_and(|(at, _)| at <= now)
+    }
+
     /// The earliest moment at which something is due.
     fn next_wake(&self, now: Instant) -> Option<Wake> {
+        let (at, why) = self.earliest(now)?;
+        // A deadline that is due and was not handled would spin for ever: better to end this call, loudly.
+        assert!(at > now, "the deadline {why:?} was due and nothing was done about it");
+        Some(Wake { at, why })
+    }
+
+    fn earliest(&self, now: Instant) -> Option<(Instant, Deadline)> {
         let answered = self.answered?;
         if self.over.is_some() {
             return None;
@@ -238,10 +253,7 @@ impl Call {
             self.silence_wake(answered),
             self.closing.as_ref().map(|closing| (closing.until, Deadline::Goodbye)),
         ];
-        let (at, why) = wakes.into_iter().flatten().min_by_key(|(at, _)| *at)?;
-        // A deadline that is due and was not handled would spin for ever: better to end this call, loudly.
-        assert!(at > now, "the deadline {why:?} was due and nothing was done about it");
-        Some(Wake { at, why })
+        wakes.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// The conversation so far, oldest first; holds only what was heard.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Action, Actions, Turn,
-    limits::{FRAMES_BURST, LOST_MAX, MARK_LATE, VOICE_AHEAD},
+    limits::{BUFFER_KEPT, FRAMES_BURST, LOST_MAX, MARK_LATE, VOICE_AHEAD, VOICE_AHEAD_SAMPLES},
 };
 use crate::audio::{CodecError, EchoGuard, Encoder, Line, Pace, Playout, Rate, Resampler};
 
@@ -95,6 +95,8 @@ impl Mouth {
             self.resampled.clear();
             resampler.flush(&mut self.resampled);
             self.playout.push(&self.resampled);
+            self.resampled.clear();
+            self.resampled.shrink_to(BUFFER_KEPT);
         }
     }
 
@@ -233,7 +235,7 @@ impl Mouth {
 
     /// There is room for more voice.
     pub(crate) fn is_hungry(&self) -> bool {
-        self.playout.queued() < VOICE_AHEAD
+        self.playout.queued() < VOICE_AHEAD.min(self.rate().duration(VOICE_AHEAD_SAMPLES as u64))
     }
 
     /// Where the sink will be when it has played what was sent.

@@ -70,6 +70,8 @@ impl Call {
 
     /// Asks the model for a reply. `since` is when the caller began to wait.
     pub(super) fn think(&mut self, now: Instant, since: Instant, actions: &mut Actions) {
+        // Who has heard nothing of the last reply still waits for it.
+        let since = self.reply.as_ref().filter(|reply| !reply.audible).map_or(since, |reply| since.min(reply.since));
         self.cut(now, actions);
         self.owed = false;
         self.turn.0 += 1;

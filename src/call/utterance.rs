@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{SttEvent, limits::UTTERANCE_CHARS_MAX};
+use super::{SttEvent, Turn, limits::UTTERANCE_CHARS_MAX};
 
 /// The end of an echo is too soft to be known as one: 200 ms.
 const OURS_FADES: u64 = 3_200;
@@ -28,10 +28,14 @@ pub(crate) struct Utterance {
     pub(crate) engine_end: bool,
     /// Up to here it was our own voice coming back; 0 where none of it was.
     pub(crate) ours_until: u64,
+    /// Where it was last compared with our own voice.
+    pub(crate) compared_at: u64,
     /// The longest unbroken run of speech in it.
     pub(crate) run_max: Duration,
     /// The reply was cut because of it: it must not end in silence.
     pub(crate) cut: bool,
+    /// The silence that its text asks for, as weighed in this turn; a frame of silence changes neither.
+    pub(crate) weighed: Option<(Turn, Duration)>,
 }
 
 impl Utterance {
@@ -42,9 +46,15 @@ impl Utterance {
 
     /// The caller went on after it had been taken as complete: the text it had.
     pub(crate) fn resume(&mut self, text: &str) {
+        self.weighed = None;
         let rest = std::mem::take(&mut self.fixed);
         self.fixed = text.to_string();
         self.fix(&rest);
+    }
+
+    /// The first voiced sample that was not our own voice coming back.
+    pub(crate) fn onset(&self) -> u64 {
+        self.start.max(self.ours_until)
     }
 
     /// All that was heard was our own voice coming back.
@@ -54,6 +64,7 @@ impl Utterance {
 
     /// Something was recognised.
     pub(crate) fn hear(&mut self, event: &SttEvent) {
+        self.weighed = None;
         match event {
             SttEvent::Partial { text } => {
                 self.engine_end = false;

@@ -37,10 +37,12 @@ impl Call {
         }
         let pushed = self.mouth.pushed();
         let Some(reply) = &mut self.reply else { return };
-        if reply.in_aside() {
-            return reply.end_asides(pushed);
-        }
+        let given_up = reply.in_aside();
         reply.end_asides(pushed);
+        if given_up {
+            // The caller has waited for all of it: what else is due is due now.
+            return self.settle_patience(now, actions);
+        }
         let fillers: Vec<&str> = self.phrases.list("call.fillers").collect();
         let Some(text) = fillers.get(reply.fillers as usize % fillers.len().max(1)) else { return };
         let (turn, text) = (reply.turn, text.to_string());
@@ -207,5 +209,54 @@ impl Call {
             | Input::Shutdown(_)
             | Input::Wake => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        audio::{Format, Line, Rate},
+        call::{ClauseId, Control, Setup, TtsEvent, Turn},
+    };
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs one real instant to count from")]
+    fn a_filler_whose_voice_hangs_after_its_first_sound_is_followed_by_another() {
+        let setup = Setup {
+            line: Line::vapi(Format::PCM_WIDE),
+            clock: "2026-04-13T10:10[Europe/Rome]".parse().unwrap(),
+            caller: None,
+            settings: Arc::new(Settings { answer_ms: 60_000, ..Settings::default() }),
+            instructions: "".into(),
+            greeting: "".into(),
+            tools: Arc::new([]),
+            stt_partials: false,
+            stt_commits: true,
+            voice: Rate::WIDE,
+            complete: |_, _, _| false,
+        };
+        let (mut call, mut actions, mut now) = (Call::new(setup).unwrap(), Actions::new(), Instant::now());
+        let until = now + Duration::from_secs(20);
+        let mut due =
+            vec![Input::Answered, Input::Control(Control::Heard { text: "vorrei un tagliando".into(), respond: true })];
+        let mut fillers: Vec<(Turn, ClauseId)> = Vec::new();
+        while now < until && !call.is_over() {
+            let input = if due.is_empty() { Input::Wake } else { due.remove(0) };
+            let wake = call.handle(now, input, &mut actions);
+            for action in actions.drain() {
+                if let Action::Speak { turn, clause, aside: true, .. } = action {
+                    fillers.push((turn, clause));
+                    due.push(Input::Tts(turn, clause, TtsEvent::Audio(vec![4_000; 1_600])));
+                }
+            }
+            actions.clear();
+            if due.is_empty() {
+                now = wake.unwrap().at;
+            }
+        }
+        assert!(fillers.len() > 1, "{fillers:?}");
     }
 }

@@ -169,7 +169,8 @@ impl Call {
                             break;
                         }
                     }
-                    Err(error) => tracing::error!(%error, "a line cannot be said"),
+                    #[expect(clippy::print_stderr, reason = "the answer to whoever typed it")]
+                    Err(error) => eprintln!("this line cannot be said: {error}"),
                 }
             }
         });

@@ -21,9 +21,10 @@ use clap::Args;
 use jiff::civil::DateTime;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-pub use verdict::Verdict;
+pub use verdict::{CUT_MAX, OWN_MAX, Verdict};
+pub use watch::Line;
 
-use self::watch::{Line, Watcher};
+use self::watch::Watcher;
 use super::{call::Dialect, terminal::Terminal};
 use crate::{
     audio::Format,
@@ -31,7 +32,7 @@ use crate::{
     gateway::{self, DrainSettings, Gateway},
     load::{
         caller::{Conversation, Lines, Placement, Scenario, Wire, call},
-        lab::{Lab, LabSettings},
+        lab::{Lab, LabSettings, journal::Page},
     },
     store::{SqliteStore, Store},
     tenant::{CallRecord, Directory},
@@ -138,6 +139,8 @@ pub struct Played {
     pub books: PathBuf,
     /// Both sides as a stereo WAV.
     pub wav: PathBuf,
+    /// What the lab was asked, and what it answered.
+    pub lab: Page,
     /// What should be in the books: plate, day and hour.
     pub expected: (String, DateTime),
 }
@@ -151,7 +154,7 @@ impl Play {
         let books = self.folder.join("officina-rossi.sqlite");
         let (tenant, day) = shop::open(&lab, &books).await?;
         let (id, token) = (tenant.id().clone(), shop::TOKEN);
-        let expected = (shop::PLATE.to_owned(), day.at(11, 0, 0, 0));
+        let expected = (shop::PLATE.to_owned(), day.at(10, 0, 0, 0));
 
         let directory = Arc::new(Directory::new());
         directory.put(Arc::new(tenant));
@@ -187,6 +190,7 @@ impl Play {
         let conversation = call(&placement, said, &mut told, interrupted).await;
         // What the call leaves behind is kept before the gateway is gone.
         running.stop().await?;
+        let journal = lab.journal();
         lab.stop().await;
         let conversation = conversation?;
 
@@ -199,6 +203,7 @@ impl Play {
             appointments: appointments(&books, id.as_str()).await?,
             books,
             wav,
+            lab: journal,
             expected,
         })
     }

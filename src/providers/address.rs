@@ -113,7 +113,7 @@ impl fmt::Display for Address {
 }
 
 /// Writes a value so that it can stand in a query.
-#[cfg(any(feature = "deepgram", test))]
+#[cfg(any(feature = "deepgram", feature = "load", test))]
 pub(crate) fn escape(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for byte in value.bytes() {

@@ -12,6 +12,7 @@ pub mod promises;
 pub mod random;
 pub mod script;
 pub mod sink;
+mod sound;
 pub mod stage;
 pub mod story;
 pub mod trace;

@@ -9,12 +9,12 @@ use super::{
     trace::Trace,
 };
 use crate::call::{
-    Action, Actions, Event, Message, Role, ToolKind, Turn,
-    limits::{DEAD_AIR_MAX, HISTORY_MAX},
+    Action, Actions, Control, Event, Message, Role, ToolKind, Turn,
+    limits::{CLAUSE_CHARS_MAX, DEAD_AIR_MAX, HISTORY_MAX},
 };
 
-/// More wakes than this in a second of virtual time are a call that spins.
-const WAKES_MAX: u32 = 400;
+/// More wakes than this in a second of virtual time are a call that spins: there are fifty frames in it.
+const WAKES_MAX: u32 = 150;
 
 /// More actions than this in one step have no bound.
 const ACTIONS_MAX: usize = 400;
@@ -32,17 +32,30 @@ pub struct Promises {
     wakes: (u64, u32),
     /// The call was closed.
     closed: bool,
+    /// Its end was told.
+    end_told: bool,
+    /// Who is said to speak: the caller, and which turn of ours.
+    speaks: (bool, Option<Turn>),
+    /// The next commit's number at least.
+    commits: u32,
+    /// Clauses given to the voice: the turn, and how many of it.
+    clauses: (Turn, u32),
+    /// Turns whose end was told.
+    turns_told: BTreeSet<Turn>,
+    /// Nothing of the recogniser, of the line or of others can be blamed: each word said is understood once.
+    clear: bool,
     /// Two sources of dead air at once, or an engine that never speaks, are beyond the promise.
     excused: bool,
     /// What the line holds ahead at most.
     lead: Duration,
-    /// What is heard is what was synthesised: no ducking, no resampling.
+    /// What is heard was synthesised at this rate, so that its size is known (ducked, it is smaller).
     plain: bool,
 }
 
 impl Promises {
     pub(crate) fn new(script: &Script) -> Self {
-        let stalls = !script.stalls.is_empty() || !script.mute.is_empty();
+        let stalls = !script.stalls.is_empty() || !script.mute.is_empty() || !script.freezes.is_empty();
+        let muted = script.controls.iter().any(|(_, control)| matches!(control, Control::MuteAgent(true)));
         let unspoken = script.voice.fails > 0 || script.settings.filler_ms > 1_800;
         let deaf = script.ears.dies.is_some() || script.ears.hostile > 0;
         Self {
@@ -51,20 +64,33 @@ impl Promises {
             ended: BTreeSet::new(),
             wakes: (0, 0),
             closed: false,
-            excused: stalls || unspoken || deaf || script.ears.finals > Duration::from_millis(600),
+            end_told: false,
+            speaks: (false, None),
+            commits: 0,
+            clauses: (Turn(0), 0),
+            turns_told: BTreeSet::new(),
+            clear: !stalls && !deaf && script.twice == 0 && script.jumbled.is_none() && script.controls.is_empty(),
+            excused: stalls || unspoken || deaf || muted || script.ears.finals > Duration::from_millis(600),
             lead: script.line.lead,
-            plain: !script.settings.interruption.duck,
+            plain: script.voice_rate.is_none_or(|rate| rate == script.line.speaks.rate),
         }
     }
 
     /// One step: what the call asked for, and when it wants to be woken.
-    pub(crate) fn step(&mut self, now: Duration, wake: Option<Duration>, actions: &Actions) -> Result<(), String> {
+    pub(crate) fn step(
+        &mut self,
+        now: Duration,
+        woken: bool,
+        wake: Option<Duration>,
+        actions: &Actions,
+    ) -> Result<(), String> {
         // 9: every wake has a name and lies in the future.
         if wake.is_some_and(|wake| wake <= now) {
             return Err(format!("promise 9: at {now:?} the call wants to be woken in the past"));
         }
         let second = now.as_secs();
-        self.wakes = if self.wakes.0 == second { (second, self.wakes.1 + 1) } else { (second, 1) };
+        let before = if self.wakes.0 == second { self.wakes.1 } else { 0 };
+        self.wakes = (second, before + u32::from(woken));
         if self.wakes.1 > WAKES_MAX {
             return Err(format!("promise 9: the call spins at {now:?}"));
         }
@@ -77,71 +103,148 @@ impl Promises {
             if self.closed {
                 return Err(format!("after the close at {now:?}: {action:?}"));
             }
-            match action {
-                Action::Stop(turn) => self.stopped = self.stopped.max(Some(*turn)),
-                // 2: after a stop of turn t, no byte of turn t reaches the wire.
-                Action::Send { turn: Some(turn), bytes } => {
-                    sent_voice = true;
-                    if Some(*turn) <= self.stopped {
-                        return Err(format!("promise 2: a frame of the stopped {turn:?} at {now:?}"));
-                    }
-                    self.check_stamp(now, *turn, actions.bytes(bytes))?;
-                }
-                Action::RunTool { tool, kind, ask } => {
-                    if self.started.iter().any(|(number, id, _)| number == tool || *id == ask.id) {
-                        return Err(format!("promise 3: the tool call {} was started twice", ask.id));
-                    }
-                    self.started.push((*tool, ask.id.clone(), *kind));
-                }
-                // 3: writes are never cancelled.
-                Action::DropTool(tool) => {
-                    let kind = self.started.iter().find(|(number, ..)| number == tool).map(|(.., kind)| *kind);
-                    if kind != Some(ToolKind::Read) {
-                        return Err(format!("promise 3: the tool {tool} of kind {kind:?} was dropped"));
-                    }
-                }
-                // 3: one outcome each.
-                Action::Tell(Event::ToolEnded { id, .. }) => {
-                    if !self.ended.insert(id.clone()) {
-                        return Err(format!("promise 3: the tool call {id} ended twice"));
-                    }
-                }
-                // 6: speaking means that audio is leaving.
-                Action::Tell(Event::SpeechStarted(Role::Agent, turn)) => {
-                    if !sent_voice {
-                        return Err(format!("promise 6: {turn:?} is said to speak at {now:?}, and nothing has left"));
-                    }
-                }
-                Action::Close(_) => self.closed = true,
-                Action::Send { turn: None, .. }
-                | Action::Hear(_)
-                | Action::Commit(_)
-                | Action::Think(_)
-                | Action::Speak { .. }
-                | Action::Clear
-                | Action::Mark(_)
-                | Action::Tell(_)
-                | Action::Transfer(_) => {}
-            }
+            sent_voice |= matches!(action, Action::Send { turn: Some(_), .. });
+            self.action(now, action, sent_voice)?;
+        }
+        if self.closed && wake.is_some() {
+            return Err(format!("promise 9: a closed call wants to be woken at {now:?}"));
         }
         Ok(())
     }
 
-    /// 2, in the sound itself: a frame said to be of this turn consists of its samples.
-    fn check_stamp(&self, now: Duration, turn: Turn, bytes: &[u8]) -> Result<(), String> {
-        let samples = bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]).saturating_abs());
-        let (mut whole, mut other) = (0, 0);
-        for sample in samples {
-            if sample == stamp(turn) {
-                whole += 1;
-            } else if self.plain && sample > stamp(turn) || sample > stamp(turn) + 1 {
-                other += 1;
+    fn action(&mut self, now: Duration, action: &Action, sent_voice: bool) -> Result<(), String> {
+        match action {
+            Action::Stop(turn) => self.stopped = self.stopped.max(Some(*turn)),
+            // 2: after a stop of turn t, no byte of turn t reaches the wire, and nothing is asked for it.
+            Action::Send { turn: Some(turn), .. } => self.is_alive(now, *turn, "a frame")?,
+            Action::Think(ask) => {
+                self.is_alive(now, ask.turn, "an ask")?;
+                outcomes_follow_asks(&ask.messages).map_err(|why| format!("promise 3: asked at {now:?}: {why}"))?;
             }
+            Action::Speak { turn, clause, aside, text } => {
+                self.is_alive(now, *turn, "a clause")?;
+                if text.trim().is_empty() || text.chars().count() > CLAUSE_CHARS_MAX {
+                    return Err(format!("promise 8: a clause of {} characters at {now:?}", text.chars().count()));
+                }
+                if !aside {
+                    let expected = if self.clauses.0 == *turn { self.clauses.1 } else { 0 };
+                    if clause.0 != expected {
+                        return Err(format!("the clause {clause:?} of {turn:?} at {now:?} instead of {expected}"));
+                    }
+                    self.clauses = (*turn, expected + 1);
+                }
+            }
+            Action::Commit(number) => {
+                if *number < self.commits {
+                    return Err(format!("the commit {number} comes twice, at {now:?}"));
+                }
+                self.commits = number + 1;
+            }
+            Action::RunTool { tool, kind, ask } => {
+                if self.started.iter().any(|(number, id, _)| number == tool || *id == ask.id) {
+                    return Err(format!("promise 3: the tool call {} was started twice", ask.id));
+                }
+                self.started.push((*tool, ask.id.clone(), *kind));
+            }
+            // 3: writes are never cancelled.
+            Action::DropTool(tool) => {
+                let kind = self.started.iter().find(|(number, ..)| number == tool).map(|(.., kind)| *kind);
+                if kind != Some(ToolKind::Read) {
+                    return Err(format!("promise 3: the tool {tool} of kind {kind:?} was dropped"));
+                }
+            }
+            Action::Tell(event) => self.told(now, event, sent_voice)?,
+            Action::Close(_) => {
+                if !self.end_told || self.speaks.1.is_some() {
+                    return Err(format!("the close at {now:?} is a surprise: {:?}", self.speaks));
+                }
+                self.closed = true;
+            }
+            Action::Send { turn: None, .. }
+            | Action::Hear(_)
+            | Action::Clear
+            | Action::Mark(_)
+            | Action::Transfer(_) => {}
         }
-        if other > 0 {
-            return Err(format!(
-                "promise 2: {other} samples of another turn in a frame of {turn:?} at {now:?} ({whole} right)"
-            ));
+        Ok(())
+    }
+
+    /// What observers are told is consistent.
+    fn told(&mut self, now: Duration, event: &Event, sent_voice: bool) -> Result<(), String> {
+        match event {
+            // 3: one outcome each.
+            Event::ToolEnded { id, .. } => {
+                if !self.ended.insert(id.clone()) {
+                    return Err(format!("promise 3: the tool call {id} ended twice"));
+                }
+            }
+            // 6: speaking means that audio is leaving.
+            Event::SpeechStarted(Role::Agent, turn) => {
+                if !sent_voice {
+                    return Err(format!("promise 6: {turn:?} is said to speak at {now:?}, and nothing has left"));
+                }
+                if let Some(other) = self.speaks.1.replace(*turn) {
+                    return Err(format!("promise 6: {turn:?} begins at {now:?} and {other:?} has not stopped"));
+                }
+            }
+            Event::SpeechStopped(Role::Agent, turn) => {
+                if self.speaks.1.take() != Some(*turn) {
+                    return Err(format!("promise 6: {turn:?} stops at {now:?} and had not begun"));
+                }
+            }
+            Event::SpeechStarted(Role::Caller, _) => {
+                if std::mem::replace(&mut self.speaks.0, true) {
+                    return Err(format!("promise 6: the caller begins twice, at {now:?}"));
+                }
+            }
+            Event::SpeechStopped(Role::Caller, _) => {
+                if !std::mem::replace(&mut self.speaks.0, false) {
+                    return Err(format!("promise 6: the caller stops at {now:?} and had not begun"));
+                }
+            }
+            Event::TurnEnded(report) => {
+                if !self.turns_told.insert(report.turn) {
+                    return Err(format!("{:?} ended twice, at {now:?}", report.turn));
+                }
+                let times = [report.speech_end, report.endpoint, report.asked, report.first_word, report.first_clause];
+                let sound = [report.first_clause, report.first_audio, report.first_frame];
+                for times in [&times[..], &sound[..]] {
+                    let times: Vec<Duration> = times.iter().copied().flatten().collect();
+                    if !times.is_sorted() || times.last().is_some_and(|last| *last > now) {
+                        return Err(format!("the times of {:?} are out of order at {now:?}: {report:?}", report.turn));
+                    }
+                }
+            }
+            Event::Ended(_) => {
+                if std::mem::replace(&mut self.end_told, true) {
+                    return Err(format!("the end is told twice, at {now:?}"));
+                }
+            }
+            Event::Transcript { .. }
+            | Event::HistoryChanged
+            | Event::ModelSaid { .. }
+            | Event::VoiceAsked { .. }
+            | Event::Interrupted(_)
+            | Event::Held(_)
+            | Event::FalseAlarm(_)
+            | Event::ToolStarted(_)
+            | Event::Keys(_)
+            | Event::Late(_) => {}
+        }
+        Ok(())
+    }
+
+    fn is_alive(&self, now: Duration, turn: Turn, what: &str) -> Result<(), String> {
+        if Some(turn) <= self.stopped {
+            return Err(format!("promise 2: {what} of the stopped {turn:?} at {now:?}"));
+        }
+        Ok(())
+    }
+
+    /// 2, in the sound itself: a frame said to be of this turn consists of its samples, the loudest of which is this.
+    pub(crate) fn frame(&self, now: Duration, turn: Turn, loudest: i16) -> Result<(), String> {
+        if self.plain && loudest > stamp(turn) {
+            return Err(format!("promise 2: samples of another turn in a frame of {turn:?} at {now:?}: {loudest}"));
         }
         Ok(())
     }
@@ -151,6 +254,7 @@ impl Promises {
         self.every_ask_has_one_outcome(trace)?;
         self.history_holds_only_what_was_heard(trace)?;
         self.nobody_is_left_in_silence(trace)?;
+        self.each_word_is_understood_once(trace)?;
         if trace.history().len() > HISTORY_MAX {
             return Err(format!("promise 8: a history of {} entries", trace.history().len()));
         }
@@ -220,12 +324,64 @@ impl Promises {
             if !understood || goes_on || limit > end {
                 continue;
             }
-            // A backchannel while we speak, and what we are saying then, needs no other answer.
-            let sounds = trace.heard().iter().any(|stretch| stretch.to > utterance.at.start && stretch.from < limit);
+            // What we were saying when the caller began does not count, unless we go on saying it.
+            let heard_from = spoken + Duration::from_millis(200);
+            let sounds = trace.heard().iter().any(|stretch| stretch.to > heard_from && stretch.from < limit);
             if !sounds {
                 return Err(format!("promise 7: silence for more than {DEAD_AIR_MAX:?} after {spoken:?}"));
             }
         }
         Ok(())
     }
+
+    /// What the caller said is in the history, once, unless our own voice or the end was in the way.
+    fn each_word_is_understood_once(&self, trace: &Trace) -> Result<(), String> {
+        if !self.clear {
+            return Ok(());
+        }
+        let understood = trace.understood();
+        let count = |words: &str| understood.iter().map(|text| text.matches(words).count()).sum::<usize>();
+        for utterance in trace.utterances() {
+            let said =
+                trace.utterances().iter().map(|other| other.text.matches(&utterance.text).count()).sum::<usize>();
+            if count(&utterance.text) > said {
+                return Err(format!("\"{}\" was said {said} times and understood more often", utterance.text));
+            }
+            let (from, to) = (utterance.at.start.saturating_sub(Duration::from_secs(1)), utterance.at.end);
+            let over_us = trace.heard().iter().any(|stretch| stretch.to > from && stretch.from < to);
+            let others = trace.is_busy_between(from, utterance.at.start)
+                || trace.is_busy_between(to, to + Duration::from_secs(4));
+            let ends = trace.ending().map_or(trace.end(), |(at, _)| at) < to + Duration::from_secs(4);
+            if !over_us
+                && !others
+                && !ends
+                && to - utterance.at.start >= Duration::from_millis(300)
+                && count(&utterance.text) == 0
+            {
+                return Err(format!("\"{}\", said at {:?}, was not understood", utterance.text, utterance.at.start));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// In what a model reads, each ask is followed by its outcome (or that it is pending), and we never said nothing.
+fn outcomes_follow_asks(messages: &[Message]) -> Result<(), String> {
+    let mut open: Vec<&str> = Vec::new();
+    for message in messages {
+        match message {
+            Message::Asked { tools } => open.extend(tools.iter().map(|tool| tool.id.as_str())),
+            Message::Outcome { id, .. } => {
+                let place = open.iter().position(|of| of == id).ok_or(format!("the outcome of {id} answers no ask"))?;
+                open.remove(place);
+            }
+            Message::Agent { text, .. } if text.is_empty() => return Err("we said nothing".into()),
+            Message::Agent { .. } | Message::Caller { .. } | Message::Note { .. } => {
+                if let Some(id) = open.first() {
+                    return Err(format!("something was said between the ask {id} and its outcome"));
+                }
+            }
+        }
+    }
+    open.first().map_or(Ok(()), |id| Err(format!("the ask {id} has no outcome")))
 }

@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 use crate::{
     audio::{Codec, Detector, Format, Key, Line, Rate, VadSettings},
-    call::{Control, Failed, Finish, Settings, ToolKind, ToolSpec},
+    call::{Control, Failed, Finish, Interrupting, Settings, ToolKind, ToolSpec},
 };
 
 /// One call, written down beforehand.
@@ -25,6 +25,8 @@ pub struct Script {
     pub shutdown: Option<(Duration, Duration)>,
     /// The network delivers nothing in these times, and then everything.
     pub stalls: Vec<Range<Duration>>,
+    /// Our own process is frozen in these times: everything that was due is late.
+    pub freezes: Vec<Range<Duration>>,
     /// The peer sends nothing at all in these times (not even silence).
     pub mute: Vec<Range<Duration>>,
     /// What the model answers, ask by ask; the last answer is repeated.
@@ -45,6 +47,16 @@ pub struct Script {
     pub until: Duration,
     /// Our voice comes back to us this many decibels softer, this much later.
     pub echo: Option<(i32, Duration)>,
+    /// The caller hangs up without a goodbye.
+    pub line_breaks: bool,
+    /// Anything but sound and words of engines comes a second time, this often in a hundred.
+    pub twice: u64,
+    /// The caller's frames carry numbers and times, and this often in a hundred one comes after the next or never.
+    pub jumbled: Option<u64>,
+    /// The caller's bytes are cut anywhere, and not where samples end.
+    pub odd_pieces: bool,
+    /// The rate of the voice, where it is not the line's.
+    pub voice_rate: Option<Rate>,
     /// Marks never come back, on a line that has them.
     pub marks_lost: bool,
     /// The length of the caller's frames.
@@ -97,6 +109,8 @@ pub struct Tool {
     pub takes: Duration,
     /// What it answers.
     pub answers: crate::call::Outcome,
+    /// It answers twice, the second time this much later.
+    pub again: Option<Duration>,
 }
 
 /// How the recogniser behaves.
@@ -112,6 +126,8 @@ pub struct Ears {
     pub turns: Option<Duration>,
     /// It fails, then.
     pub dies: Option<Duration>,
+    /// Another one takes over.
+    pub restarts: bool,
     /// Events come out of order, twice, or not at all, this often in a hundred.
     pub hostile: u64,
 }
@@ -147,6 +163,7 @@ impl Default for Script {
             hang_up: None,
             shutdown: None,
             stalls: Vec::new(),
+            freezes: Vec::new(),
             mute: Vec::new(),
             model: vec![Answer::says("Va bene.")],
             tools: Vec::new(),
@@ -156,6 +173,7 @@ impl Default for Script {
                 commits: true,
                 turns: None,
                 dies: None,
+                restarts: false,
                 hostile: 0,
             },
             voice: Voice {
@@ -169,11 +187,18 @@ impl Default for Script {
             line: Line::vapi(format),
             settings: Settings {
                 vad: VadSettings { detector: Detector::Energy, noise_suppression: false, ..VadSettings::default() },
+                // To this detector every sound is sure speech; only its length tells a slam from a word.
+                interruption: Interrupting { hold_ms: 120, ..Interrupting::default() },
                 ..Settings::default()
             },
             greeting: String::new(),
             until: Duration::from_secs(60),
             echo: None,
+            line_breaks: false,
+            twice: 0,
+            jumbled: None,
+            odd_pieces: false,
+            voice_rate: None,
             marks_lost: false,
             frame: Duration::from_millis(20),
             caller: None,

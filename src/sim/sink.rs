@@ -13,8 +13,6 @@ pub struct Stretch {
     pub from: Duration,
     /// When it stopped.
     pub to: Duration,
-    /// The loudest sample in it.
-    pub peak: i16,
 }
 
 /// The far end.
@@ -26,6 +24,8 @@ pub struct Sink {
     end: Duration,
     /// What was heard, and what will be if nothing is dropped.
     heard: Vec<Stretch>,
+    /// How much of it was softened.
+    pub softened: Duration,
     /// The longest it was ever ahead.
     pub ahead_max: Duration,
 }
@@ -33,11 +33,11 @@ pub struct Sink {
 impl Sink {
     /// Nothing has been played.
     pub const fn new(origin: Instant) -> Self {
-        Self { origin, end: Duration::ZERO, heard: Vec::new(), ahead_max: Duration::ZERO }
+        Self { origin, end: Duration::ZERO, heard: Vec::new(), softened: Duration::ZERO, ahead_max: Duration::ZERO }
     }
 
     /// A frame arrives.
-    pub fn frame(&mut self, now: Instant, turn: Option<Turn>, length: Duration, peak: i16) {
+    pub fn frame(&mut self, now: Instant, turn: Option<Turn>, length: Duration) {
         let now = now.saturating_duration_since(self.origin);
         let from = self.end.max(now);
         self.end = from + length;
@@ -46,9 +46,8 @@ impl Sink {
         match self.heard.last_mut() {
             Some(last) if last.turn == turn && last.to == from => {
                 last.to = self.end;
-                last.peak = last.peak.max(peak);
             }
-            _ => self.heard.push(Stretch { turn, from, to: self.end, peak }),
+            _ => self.heard.push(Stretch { turn, from, to: self.end }),
         }
     }
 

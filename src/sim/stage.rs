@@ -12,10 +12,11 @@ use super::{
     random::Random,
     script::{CHAR, Ends, Script},
     sink::Sink,
+    sound::{self, Caller},
     trace::Trace,
 };
 use crate::{
-    audio::Rate,
+    audio::{Decoder, Encoder, Line},
     call::{
         Action, Actions, AudioIn, Call, ClauseId, Failed, Input, LlmEvent, Outcome, Setup, SttEvent, ToolAsk, ToolKind,
         TtsEvent, Turn, Wake, WordTiming,
@@ -24,13 +25,12 @@ use crate::{
     privacy::Pii,
 };
 
-/// The voice of turn `t` consists of samples of this size, so that a stale one can be told from a fresh one.
-pub fn stamp(turn: Turn) -> i16 {
-    2_000 + (turn.0 % 100) as i16 * 100
+/// The voice of turn `t` consists of samples of this size, so that a stale one can be told from a fresh one: it is
+/// louder, ducked voices apart. There are forty sizes, from 12000 down to 2000, that mu-law carries exactly.
+pub const fn stamp(turn: Turn) -> i16 {
+    let code = 103 - (turn.0 % 40) as i16;
+    (((2 * (code % 16) + 33) << (code / 16)) - 33) * 4
 }
-
-/// How loud the caller speaks.
-const CALLER: i16 = 5_000;
 
 /// What will happen.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,7 +99,18 @@ pub struct Stage {
     stalled_until: Duration,
     /// Our voice as the sink plays it, for an echo.
     played: Vec<i16>,
+    /// The caller's sound.
+    caller: Caller,
+    /// What the caller's line carries.
+    encoder: Encoder,
+    /// The caller's bytes that were not sent yet.
     bytes: Vec<u8>,
+    /// What our line carried.
+    decoder: Decoder,
+    /// Our voice as it left, reused.
+    voice: Vec<i16>,
+    /// The voice's stream is looked at again soon.
+    reads: bool,
     sink: Sink,
     trace: Trace,
     promises: Promises,
@@ -120,7 +131,7 @@ impl Stage {
             tools: script.specs(),
             stt_partials: script.ears.partials.is_some(),
             stt_commits: script.ears.commits,
-            voice: Rate::WIDE,
+            voice: script.voice_rate.unwrap_or(script.line.speaks.rate),
             complete: complete_seven,
         };
         let mut words = Vec::new();
@@ -132,9 +143,10 @@ impl Stage {
                 words.push((end, (*word).to_string()));
             }
         }
+        let sounds = script.utterances.iter().map(|utterance| utterance.at.clone());
         let mut stage = Self {
             random: Random::new(seed),
-            call: Call::new(setup).expect("PCM at 16 kHz can be carried"),
+            call: Call::new(setup).expect("a simulated line has a codec that is built in"),
             origin,
             now: Duration::ZERO,
             due: BinaryHeap::new(),
@@ -151,7 +163,12 @@ impl Stage {
             dropped: Vec::new(),
             stalled_until: Duration::ZERO,
             played: Vec::new(),
+            caller: Caller::new(script.line.hears.rate, sounds.chain(script.noises.iter().cloned())),
+            encoder: Encoder::new(script.line.hears).expect("a simulated line has a codec that is built in"),
             bytes: Vec::new(),
+            decoder: Decoder::new(script.line.speaks).expect("a simulated line has a codec that is built in"),
+            voice: Vec::new(),
+            reads: false,
             sink: Sink::new(origin),
             trace: Trace::new(&script),
             promises: Promises::new(&script),
@@ -189,6 +206,9 @@ impl Stage {
                 break;
             }
             self.now = self.now.max(at);
+            if let Some(freeze) = self.script.freezes.iter().find(|freeze| freeze.contains(&self.now)) {
+                self.now = freeze.end;
+            }
             if event == Some(at) {
                 let Some(Reverse((_, number))) = self.due.pop() else { break };
                 let Some(due) = self.what.remove(&number) else { continue };
@@ -243,12 +263,15 @@ impl Stage {
     /// Something scheduled happens.
     fn happen(&mut self, due: Due) -> Result<(), String> {
         let hostile = self.random.percent(self.script.ears.hostile);
+        self.again(&due);
         match due {
             Due::Frame(number) => self.caller_frame(number),
             Due::Late(number) => self.deliver(number),
             Due::Stt(event) => {
                 if hostile {
                     self.later(self.now + Duration::from_millis(300), Due::Stt(event.clone()));
+                    let nonsense = nonsense(&mut self.random);
+                    self.step(Input::Stt(nonsense))?;
                 }
                 self.step(Input::Stt(event))
             }
@@ -268,11 +291,15 @@ impl Stage {
                     self.step(Input::Stt(SttEvent::Final { text }))?;
                 }
                 match commit {
+                    Some(_) if hostile && self.random.percent(30) => {
+                        let nonsense = nonsense(&mut self.random);
+                        self.step(Input::Stt(nonsense))
+                    }
                     Some(commit) => self.step(Input::Stt(SttEvent::Committed { commit })),
                     None => Ok(()),
                 }
             }
-            Due::SttDies => self.step(Input::SttFailed { why: Failed::Broken, restarts: false }),
+            Due::SttDies => self.step(Input::SttFailed { why: Failed::Broken, restarts: self.script.ears.restarts }),
             Due::Llm(turn, ask, event) => {
                 if ask == self.asks && !self.is_stopped(turn) {
                     self.step(Input::Llm(turn, event))
@@ -298,7 +325,10 @@ impl Stage {
                 self.unread.push_back((turn, clause, event));
                 self.read_voice()
             }
-            Due::Voice => self.read_voice(),
+            Due::Voice => {
+                self.reads = false;
+                self.read_voice()
+            }
             Due::TtsFails(turn, clause, why) => {
                 if self.is_stopped(turn) {
                     Ok(())
@@ -315,9 +345,36 @@ impl Stage {
             }
             Due::Key(place) => self.step(Input::Key(self.script.keys[place].1)),
             Due::Control(place) => self.step(Input::Control(self.script.controls[place].1.clone())),
-            Due::HangUp => self.step(Input::Closed { clean: true }),
+            Due::HangUp => self.step(Input::Closed { clean: !self.script.line_breaks }),
             Due::Shutdown(within) => self.step(Input::Shutdown(within)),
             Due::Mark(number) => self.step(Input::Mark(number)),
+        }
+    }
+
+    /// What came once may come twice.
+    fn again(&mut self, due: &Due) {
+        let may = match due {
+            Due::Stt(_)
+            | Due::Partial
+            | Due::Final { .. }
+            | Due::SttDies
+            | Due::Tool(..)
+            | Due::Mark(_)
+            | Due::HangUp
+            | Due::Shutdown(_)
+            | Due::TtsFails(..)
+            | Due::Control(_) => self.script.twice > 0,
+            Due::Frame(_)
+            | Due::Late(_)
+            | Due::Llm(..)
+            | Due::LlmFails(..)
+            | Due::Tts(..)
+            | Due::Voice
+            | Due::Key(_) => false,
+        };
+        if may && self.random.percent(self.script.twice) {
+            let after = self.random.ms(0, 700);
+            self.later(self.now + after, due.clone());
         }
     }
 
@@ -327,7 +384,8 @@ impl Stage {
             let Some((turn, clause, event)) = self.unread.pop_front() else { return Ok(()) };
             self.step(Input::Tts(turn, clause, event))?;
         }
-        if !self.unread.is_empty() {
+        if !self.unread.is_empty() && !self.reads {
+            self.reads = true;
             self.later(self.now + Duration::from_millis(20), Due::Voice);
         }
         Ok(())
@@ -343,6 +401,12 @@ impl Stage {
         if self.script.mute.iter().any(|mute| mute.contains(&from)) {
             return Ok(());
         }
+        if self.random.percent(self.script.jumbled.unwrap_or(0)) {
+            if self.random.percent(50) {
+                self.later(self.now + length + Duration::from_millis(1), Due::Late(number));
+            }
+            return Ok(());
+        }
         if let Some(stall) = self.script.stalls.iter().find(|stall| stall.contains(&from)) {
             self.stalled_until = self.stalled_until.max(stall.end);
         }
@@ -356,51 +420,64 @@ impl Stage {
 
     fn deliver(&mut self, number: u64) -> Result<(), String> {
         let length = self.script.frame;
-        let (from, samples) = (length * number as u32, Rate::WIDE.samples(length));
-        let step = Rate::WIDE.duration(1);
-        let sounds = |at: Duration| {
-            let voiced = self.script.utterances.iter().any(|utterance| utterance.at.contains(&at));
-            voiced || self.script.noises.iter().any(|noise| noise.contains(&at))
-        };
+        let from = self.caller.samples(length * number as u32);
+        let at = from..self.caller.samples(length * (number as u32 + 1));
         let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        for sample in 0..samples {
-            let at = from + step * sample as u32;
-            let seed = from.as_micros() as u64 + sample as u64;
-            let mut value = if sounds(at) { i32::from(noisy(CALLER, seed)) } else { 0 };
-            if let Some((decibels, delay)) = self.script.echo
-                && let Some(ago) = at.checked_sub(delay)
-            {
-                let ours = self.played.get(Rate::WIDE.samples(ago)).copied().unwrap_or(0);
-                value += (f64::from(ours) * 10f64.powf(f64::from(decibels) / 20.0)) as i32;
+        let echo = self
+            .script
+            .echo
+            .map(|(decibels, delay)| (10f64.powf(f64::from(decibels) / 20.0), self.caller.samples(delay)));
+        let sound = match self.caller.frame(at.clone()) {
+            None if echo.is_some() => Some(self.caller.silence(at.len())),
+            sound => sound,
+        };
+        match (sound, echo) {
+            (Some(sound), Some((gain, delay))) => {
+                for (sample, at) in sound.iter_mut().zip(from..) {
+                    let ours = at.checked_sub(delay).and_then(|ago| self.played.get(ago)).copied().unwrap_or(0);
+                    *sample = sample.saturating_add((f64::from(ours) * gain) as i16);
+                }
+                self.encoder.encode(sound, &mut bytes);
             }
-            bytes.extend_from_slice(&(value.clamp(-32_768, 32_767) as i16).to_le_bytes());
+            (Some(sound), None) => self.encoder.encode(sound, &mut bytes),
+            (None, _) => self.encoder.silence(at.len(), &mut bytes),
         }
-        let result = self.step_audio(&bytes);
+        // Every second piece lacks its last byte, which comes with the next one.
+        let whole = if self.script.odd_pieces && number % 2 == 0 { bytes.len() - 1 } else { bytes.len() };
+        let numbered = self.script.jumbled.is_some();
+        let audio = AudioIn {
+            payload: &bytes[..whole],
+            sequence: numbered.then_some(number as u32),
+            media_time: numbered.then_some(length * number as u32),
+        };
+        let result = self.step_audio(audio);
+        bytes.drain(..whole);
         self.bytes = bytes;
         result
     }
 
-    fn step_audio(&mut self, bytes: &[u8]) -> Result<(), String> {
+    fn step_audio(&mut self, audio: AudioIn<'_>) -> Result<(), String> {
         let now = self.instant();
         self.actions.clear();
-        self.wake = self.call.handle(now, Input::Audio(AudioIn::plain(bytes)), &mut self.actions);
-        self.act()
+        self.wake = self.call.handle(now, Input::Audio(audio), &mut self.actions);
+        self.act(false)
     }
 
     /// Hands one input to the call and does what it asks.
     fn step(&mut self, input: Input<'_>) -> Result<(), String> {
         let now = self.instant();
         self.trace.input(self.now, &input);
+        let woken = matches!(input, Input::Wake);
         self.actions.clear();
         self.wake = self.call.handle(now, input, &mut self.actions);
-        self.act()
+        self.act(woken)
     }
 
-    fn act(&mut self) -> Result<(), String> {
+    fn act(&mut self, woken: bool) -> Result<(), String> {
         let now = self.instant();
         self.promises.step(
             self.now,
+            woken,
             self.wake.map(|wake| wake.at.saturating_duration_since(self.origin)),
             &self.actions,
         )?;
@@ -424,16 +501,23 @@ impl Stage {
                 Action::RunTool { tool, kind, ask } => self.run(tool, kind, &ask),
                 Action::DropTool(tool) => self.dropped.push(tool),
                 Action::Send { bytes, turn } => {
-                    let bytes = self.actions.bytes(&bytes);
-                    let samples = bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
-                    let peak = samples.clone().map(i16::saturating_abs).max().unwrap_or(0);
-                    let length = Rate::WIDE.duration(bytes.len() as u64 / 2);
+                    self.voice.clear();
+                    if turn.is_some() || self.script.echo.is_some() {
+                        self.decoder.decode(self.actions.bytes(&bytes), &mut self.voice);
+                    }
                     if self.script.echo.is_some() {
                         let from = self.sink.end().max(self.now);
-                        self.played.resize(Rate::WIDE.samples(from), 0);
-                        self.played.extend(samples);
+                        self.played.resize(self.caller.samples(from), 0);
+                        self.played.extend(&self.voice);
                     }
-                    self.sink.frame(now, turn, length, peak);
+                    if let Some(turn) = turn {
+                        let loudest = self.voice.iter().fold(0, |loudest, sample| sample.saturating_abs().max(loudest));
+                        self.promises.frame(self.now, turn, loudest)?;
+                        if loudest < stamp(turn) / 2 {
+                            self.sink.softened += Line::FRAME;
+                        }
+                    }
+                    self.sink.frame(now, turn, Line::FRAME);
                 }
                 Action::Clear => self.sink.clear(now),
                 Action::Mark(_) if self.script.marks_lost => {}
@@ -473,14 +557,15 @@ impl Stage {
             }
             return;
         }
-        let samples = Rate::WIDE.samples(CHAR * text.chars().count() as u32);
         if voice.alignment {
             let words = alignment(text);
             self.later(at, Due::Tts(turn, clause, TtsEvent::Words(words)));
         }
-        let chunk = Rate::WIDE.samples(Duration::from_millis(100));
+        let rate = self.script.voice_rate.unwrap_or(self.script.line.speaks.rate);
+        let samples = rate.samples(CHAR * text.chars().count() as u32);
+        let chunk = rate.samples(Duration::from_millis(100));
         for from in (0..samples).step_by(chunk) {
-            let audio = (from..samples.min(from + chunk)).map(|at| noisy(stamp(turn), at as u64)).collect();
+            let audio = sound::voice(stamp(turn), from..samples.min(from + chunk));
             self.later(at, Due::Tts(turn, clause, TtsEvent::Audio(audio)));
             at += Duration::from_millis(100) / voice.speed.max(1);
         }
@@ -492,6 +577,9 @@ impl Stage {
         let (takes, outcome) = (tool.takes, tool.answers.clone());
         if kind == ToolKind::Write {
             self.trace.effect(&ask.name, &ask.arguments);
+        }
+        if let Some(again) = tool.again {
+            self.later(self.now + takes + again, Due::Tool(number, outcome.clone()));
         }
         self.later(self.now + takes, Due::Tool(number, outcome));
     }
@@ -510,9 +598,18 @@ impl Stage {
     }
 }
 
-/// A sample of this size, up or down: noise that the echo guard can recognise and a stale one can be told by.
-fn noisy(size: i16, seed: u64) -> i16 {
-    if Random::new(seed).next() & 1 == 0 { size } else { -size }
+/// What no recogniser should say then.
+fn nonsense(random: &mut Random) -> SttEvent {
+    match random.below(8) {
+        0 => SttEvent::Committed { commit: random.below(50) as u32 },
+        1 => SttEvent::Committed { commit: u32::MAX },
+        2 => SttEvent::Partial { text: String::new() },
+        3 => SttEvent::Final { text: "   ".into() },
+        4 => SttEvent::Final { text: "eh ".repeat(3_000) },
+        5 => SttEvent::EagerEnd,
+        6 => SttEvent::Resumed,
+        _ => SttEvent::SpeechStarted,
+    }
 }
 
 /// When each word of a clause ends, at the speed the fake voice speaks.

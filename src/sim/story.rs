@@ -164,7 +164,7 @@ impl Story {
     /// A tool of any kind.
     #[must_use]
     pub fn tool(mut self, name: &str, kind: ToolKind, takes: Duration, answers: Outcome) -> Self {
-        self.script.tools.push(Tool { spec: spec(name, kind), takes, answers });
+        self.script.tools.push(Tool { spec: spec(name, kind), takes, answers, again: None });
         self
     }
 

@@ -29,6 +29,8 @@ pub struct Trace {
     end: Duration,
     /// The longest the far end was ahead.
     pub ahead_max: Duration,
+    /// How long our voice was soft.
+    pub softened: Duration,
     /// When keys were pressed or controls came: they are answered like speech.
     pub prompted: Vec<Duration>,
 }
@@ -45,6 +47,7 @@ impl Trace {
             report: None,
             end: Duration::ZERO,
             ahead_max: Duration::ZERO,
+            softened: Duration::ZERO,
             prompted: Vec::new(),
         }
     }
@@ -68,6 +71,7 @@ impl Trace {
     pub(crate) fn close(&mut self, call: &Call, now: std::time::Instant, sink: &Sink, end: Duration) {
         self.heard = sink.heard().to_vec();
         self.ahead_max = sink.ahead_max;
+        self.softened = sink.softened;
         self.history = call.history().cloned().collect();
         self.report = Some(call.report(now));
         self.end = end;

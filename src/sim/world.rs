@@ -60,22 +60,46 @@ pub fn invent(seed: u64) -> Script {
     if random.percent(60) {
         script.greeting = "Officina Rossi, buongiorno. Sono l'assistente automatico. Come posso aiutarla?".into();
     }
-    script.settings.interruption.duck = random.percent(50);
-    if random.percent(10) {
-        script.settings.interruption.policy = *random.pick(&[InterruptingPolicy::Speech, InterruptingPolicy::Never]);
-    }
-    if random.percent(10) {
-        script.settings.duration_max_s = random.between(5, 30);
-    }
-    script.settings.silence_s = random.between(4, 12);
+    settings(random, &mut script);
     callers(random, &mut script);
     engines(random, &mut script);
     network(random, &mut script);
+    if random.percent(15) {
+        script.twice = random.between(5, 50);
+    }
     script
 }
 
+fn settings(random: &mut Random, script: &mut Script) {
+    let settings = &mut script.settings;
+    settings.interruption.duck = random.percent(50);
+    if random.percent(10) {
+        settings.interruption.policy = *random.pick(&[InterruptingPolicy::Speech, InterruptingPolicy::Never]);
+    }
+    if random.percent(10) {
+        settings.duration_max_s = random.between(5, 30);
+    }
+    settings.silence_s = random.between(4, 12);
+    if random.percent(20) {
+        settings.endpointing.silence_ms = random.between(0, 1_500);
+        settings.endpointing.complete_ms = random.between(0, 800);
+        settings.endpointing.commit_ms = random.between(0, 600);
+        settings.endpointing.transcript_ms_max = random.between(0, 3_000);
+        settings.interruption.hold_ms = random.between(0, 400);
+        settings.interruption.cut_ms = random.between(0, 1_500);
+        settings.interruption.resume_ms = random.between(0, 1_500);
+        settings.interruption.words_min = random.below(4) as u32;
+        settings.reprompts = random.below(4) as u32;
+        settings.keys_pause_ms = random.between(0, 3_000);
+        settings.patience_ms = random.between(0, 3_000);
+        settings.filler_ms = random.between(0, 1_800);
+    }
+}
+
 fn line(random: &mut Random) -> Line {
-    let vapi = Line::vapi(Format { codec: Codec::Pcm, rate: Rate::WIDE });
+    let codec = *random.pick(&[Codec::Pcm, Codec::Pcm, Codec::Pcm, Codec::Mulaw]);
+    let rate = if codec == Codec::Mulaw || random.percent(20) { Rate::PHONE } else { Rate::WIDE };
+    let vapi = Line::vapi(Format { codec, rate });
     let clearing = Line { clears: true, marks: true, continuous: false, lead: Duration::from_millis(200), ..vapi };
     if random.percent(50) { vapi } else { clearing }
 }
@@ -101,25 +125,36 @@ fn callers(random: &mut Random, script: &mut Script) {
     }
     if random.percent(25) {
         script.hang_up = Some(random.ms(500, script.until.as_millis() as u64));
+        script.line_breaks = random.percent(30);
     }
     if random.percent(5) {
-        script.shutdown = Some((random.ms(500, 20_000), random.ms(1, 8_000)));
+        script.shutdown = Some((random.ms(500, 20_000), random.ms(0, 8_000)));
     }
-    if random.percent(10) {
-        let control = match random.below(6) {
-            0 => Control::Say {
-                text: "Un avviso.".into(),
-                now: random.percent(50),
-                interruptible: random.percent(50),
-                then_end: random.percent(20),
-            },
-            1 => Control::Note { text: "Il cliente è noto.".into(), respond: random.percent(50) },
-            2 => Control::Transfer { to: "+39061234567".into(), say: None },
-            3 => Control::End,
-            4 => Control::Greet,
-            _ => Control::Heard { text: "vorrei un preventivo".into(), respond: true },
-        };
-        script.controls.push((random.ms(0, 20_000), control));
+    if random.percent(12) {
+        let at = random.ms(0, 20_000);
+        // A person does one thing, a program that has gone wrong does many.
+        let many = if random.percent(20) { random.between(20, 120) } else { random.between(1, 2) };
+        for _ in 0..many {
+            let control = control(random);
+            script.controls.push((at + random.ms(0, 1_500), control));
+        }
+    }
+}
+
+fn control(random: &mut Random) -> Control {
+    match random.below(12) {
+        0..=4 => Control::Say {
+            text: random.pick(&["Un avviso.", "", "Le ricordo che siamo chiusi sabato, e anche domenica."]).to_string(),
+            now: random.percent(50),
+            interruptible: random.percent(50),
+            then_end: random.percent(10),
+        },
+        5 => Control::Note { text: "Il cliente è noto.".into(), respond: random.percent(50) },
+        6 => Control::Transfer { to: "+39061234567".into(), say: None },
+        7 => Control::End,
+        8 => Control::Greet,
+        9 => Control::MuteAgent(random.percent(50)),
+        _ => Control::Heard { text: "vorrei un preventivo".into(), respond: true },
     }
 }
 
@@ -130,7 +165,8 @@ fn engines(random: &mut Random, script: &mut Script) {
         finals: random.ms(20, 600),
         commits,
         turns: (!commits || random.percent(20)).then(|| random.ms(200, 900)),
-        dies: random.percent(3).then(|| random.ms(1_000, 30_000)),
+        dies: random.percent(5).then(|| random.ms(1_000, 30_000)),
+        restarts: random.percent(50),
         hostile: if random.percent(15) { random.between(5, 40) } else { 0 },
     };
     script.voice = Voice {
@@ -141,6 +177,8 @@ fn engines(random: &mut Random, script: &mut Script) {
         hangs: random.percent(50),
         late: if random.percent(30) { 60 } else { 0 },
     };
+    script.voice_rate = random.percent(15).then_some(Rate::VOICE);
+    script.marks_lost = random.percent(5);
     script.model.clear();
     for number in 0..random.between(1, 8) {
         script.model.push(answer(random, number));
@@ -148,7 +186,8 @@ fn engines(random: &mut Random, script: &mut Script) {
     let outcome = |then| Outcome { content: r#"{"ok":true}"#.into(), then };
     let mut tool = |name: &str, kind, then| {
         let takes = if random.percent(80) { random.ms(1, 800) } else { random.ms(800, 9_000) };
-        script.tools.push(Tool { spec: spec(name, kind), takes, answers: outcome(then) });
+        let again = random.percent(20).then(|| random.ms(0, 4_000));
+        script.tools.push(Tool { spec: spec(name, kind), takes, answers: outcome(then), again });
     };
     tool("find_slots", ToolKind::Read, Then::GoOn);
     tool("book_appointment", ToolKind::Write, Then::GoOn);
@@ -157,9 +196,13 @@ fn engines(random: &mut Random, script: &mut Script) {
 }
 
 fn answer(random: &mut Random, number: u64) -> Answer {
-    let text = if random.percent(85) { *random.pick(&ANSWERS) } else { "" };
+    let text = match random.below(100) {
+        0..85 => random.pick(&ANSWERS).to_string(),
+        85..87 => random.pick(&ANSWERS).repeat(60),
+        _ => String::new(),
+    };
     let first = if random.percent(85) { random.ms(50, 1_500) } else { random.ms(1_500, 12_000) };
-    let mut answer = Answer { first, gap: random.ms(0, 60), ..Answer::says(text) };
+    let mut answer = Answer { first, gap: random.ms(0, 60), ..Answer::says(&text) };
     if random.percent(45) {
         for place in 0..random.between(1, 2) {
             let name = *random.pick(&[
@@ -198,7 +241,16 @@ fn network(random: &mut Random, script: &mut Script) {
     if random.percent(8) {
         script.mute.push(stretch(random, 8_000));
     }
+    if random.percent(12) {
+        for _ in 0..random.between(1, 3) {
+            script.freezes.push(stretch(random, 4_000));
+        }
+    }
     if random.percent(20) {
-        script.frame = Duration::from_millis(*random.pick(&[10, 30, 60, 100]));
+        script.frame = Duration::from_millis(*random.pick(&[5, 7, 10, 30, 60, 100, 200]));
+    }
+    script.odd_pieces = random.percent(15);
+    if random.percent(10) && !script.odd_pieces {
+        script.jumbled = Some(random.below(8));
     }
 }

@@ -2,6 +2,7 @@
 //! Every story also checks the promises of the house at each step.
 
 mod caller_is_greeted;
+mod process_freezes;
 
 mod caller_coughs;
 mod caller_goes_on_after_a_pause;

@@ -48,14 +48,18 @@ pub(super) fn report(terminal: &mut Terminal, played: &Played) {
 
 fn latencies(terminal: &mut Terminal, played: &Played) {
     terminal.line("\nFrom the end of the caller's speech to the answer, in ms");
-    terminal.line("  total = silence waited for + recogniser + model + voice + tools + the gateway's own share");
-    terminal.line("  total  silence   stt   llm   tts  tools   own  measured  line");
+    terminal.line(
+        "  total = silence waited for + recogniser + model + voice + tools + the gateway's own share, as it reports;",
+    );
+    terminal.line("  measured = until the first sound, from the recording: that of the filler where there was one");
+    terminal.line("  total  silence   stt   llm   tts  tools   own  filler  measured  line");
     let turns = played.turns();
     for turn in &turns {
         let report = turn.report;
         let measured = turn.measured.as_ref();
+        let filler = report.filler_frame.zip(report.speech_end).map(|(filler, end)| filler.saturating_sub(end));
         terminal.line(format!(
-            "{:>7} {:>8} {:>5} {:>5} {:>5} {:>6} {:>5} {:>9}  {}",
+            "{:>7} {:>8} {:>5} {:>5} {:>5} {:>6} {:>5} {:>7} {:>9}  {}",
             ms(report.latency()),
             ms(Some(report.endpoint_silence)),
             ms(Some(report.transcript_wait())),
@@ -63,6 +67,7 @@ fn latencies(terminal: &mut Terminal, played: &Played) {
             ms(Some(report.voice_wait())),
             ms(Some(report.tool_wait)),
             ms(report.own()),
+            ms(filler),
             ms(measured.and_then(measure::Answered::latency)),
             measured.map_or("", |measured| measured.text.as_str()),
         ));
@@ -85,6 +90,14 @@ fn cuts(terminal: &mut Terminal, played: &Played) {
             terminal
                 .line(format!("Barge-in: `{}` silenced the agent after {cut} ms at the caller's ear.", answer.text));
         }
+    }
+    let end = played.record.as_ref().and_then(|record| record.end.as_ref());
+    for cut in end.iter().flat_map(|end| &end.report.turns).filter_map(|turn| turn.interruption) {
+        terminal.line(format!(
+            "  The gateway stopped sending {} ms after the caller's first sound, and knew {} ms after it that this was no noise.",
+            cut.silent.saturating_sub(cut.onset).as_millis(),
+            cut.decided.saturating_sub(cut.onset).as_millis(),
+        ));
     }
     let holes = measure::holes(&played.conversation.recording.agent, &measure::Voicing::CLEAN);
     terminal.line(format!("Holes in the agent's speech: {}.", holes.len()));

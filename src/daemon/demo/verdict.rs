@@ -39,6 +39,7 @@ impl Played {
     pub fn verdict(&self) -> Verdict {
         let mut verdict = Verdict::default();
         verdict.judge(self.is_over(), "the call came to its end");
+        verdict.judge(self.is_served(), "the engines answered over the wire, and nothing stood in for them");
         verdict.judge(self.is_booked(), "the appointment is in the books, with the hour the caller changed to");
         verdict.judge(self.is_cut(), "the agent was silent at once when the caller cut in");
         verdict.judge(self.is_true(), "the history holds only what was heard");
@@ -72,6 +73,20 @@ impl Played {
             How::TooLong => Err("the call did not end".into()),
             How::Broke(why) => Err(format!("the line broke: {why}")),
         }
+    }
+
+    /// Hearing, thinking and speaking were the lab's: a built-in engine that stood in would hide what is broken.
+    fn is_served(&self) -> Result<(), String> {
+        let lab = &self.lab;
+        let refused = lab.endpoints.iter().find(|(_, counts)| counts.refused > 0);
+        if let Some((endpoint, counts)) = refused {
+            return Err(format!("the lab refused {} requests to {endpoint:?}", counts.refused));
+        }
+        let served = [("heard", lab.heard.len()), ("answered", lab.answered.len()), ("spoke", lab.spoken.len())];
+        if let Some((did, _)) = served.iter().find(|(_, times)| *times == 0) {
+            return Err(format!("the lab never {did}: something else stood in for it"));
+        }
+        Ok(())
     }
 
     fn is_booked(&self) -> Result<(), String> {

@@ -134,7 +134,7 @@ pub enum CallerError {
     #[error(transparent)]
     Speech(#[from] SpeechError),
     /// A recording to be played cannot be read.
-    #[error("{path} cannot be played: {why}; it must be a 16-bit PCM WAV")]
+    #[error("{path} cannot be played ({why}): it must be a 16-bit PCM WAV")]
     Wav {
         /// The file.
         path: PathBuf,

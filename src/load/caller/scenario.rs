@@ -9,7 +9,7 @@
 //!
 //! [[steps]]
 //! while_agent_speaks_ms = 1_200                   # into the agent's speech: barge-in
-//! say = "anzi no, facciamo alle undici"
+//! say = "anzi no, facciamo alle undici"         # once everything before it has been said
 //!
 //! [[steps]]
 //! expect = ["targa"]                              # only when the agent has said one of these

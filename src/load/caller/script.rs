@@ -108,14 +108,16 @@ impl Script {
             if *taken > if self.tells { step.again } else { 0 } {
                 continue;
             }
-            if self.is_due(now, step.when) && self.fits(step) {
+            let open = !step.expect.is_empty() && self.tells;
+            let waits = !open && self.steps[..at].iter().any(|(_, taken)| *taken == 0);
+            if !waits && self.is_due(now, step.when) && self.fits(step) {
                 self.steps[at].1 += 1;
                 if matches!(self.steps[at].0.turn, Turn::Say(_)) {
                     self.last = Some((at, REPEATS_MAX));
                 }
                 return Some(Next::Step(at));
             }
-            if step.expect.is_empty() || !self.tells {
+            if !open {
                 break;
             }
         }
@@ -260,6 +262,18 @@ mod tests {
         assert_eq!(play.agent(true, 300), None);
         assert_eq!(play.agent(false, 600), None, "the agent stopped too early");
         assert_eq!(play.agent(true, 900), Some((Next::Step(0), 620)));
+    }
+
+    #[test]
+    fn a_line_that_expects_nothing_waits_for_those_before_it() {
+        let mut play = Play::new(
+            "[[steps]]\nexpect = [\"targa\"]\nsay = \"A B\"\n[[steps]]\nwhile_agent_speaks_ms = 600\nsay = \"no\"",
+            true,
+        );
+        assert_eq!(play.agent(true, 5_000), None, "the plate has not been said");
+        play.script.words("La targa?", true);
+        assert_eq!(play.agent(false, 2_000), Some((Next::Step(0), 900)));
+        assert_eq!(play.agent(true, 5_000), Some((Next::Step(1), 620)));
     }
 
     #[test]
