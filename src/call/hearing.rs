@@ -46,19 +46,18 @@ impl Call {
     /// Our own voice comes back for a while after it has left: as long as it may, speech is compared with it.
     fn know_our_voice(&mut self, now: Instant) {
         let in_the_air = self.mouth.voiced_until().is_some_and(|until| now < until + ECHO_DELAY_MAX);
-        if !in_the_air {
-            return;
-        }
         let hold = Settings::ms(self.setup.settings.interruption.hold_ms);
         let run = self.listen.run(now);
-        // Speech that was unlike us for so long is somebody else's; comparing costs more than all the rest of a frame.
-        let unlike = run.min(self.listen.since_onset());
-        let wanted = run >= hold / 2 && unlike < ECHO_DOUBT && self.listen.is_time_to_compare();
-        if wanted {
-            let alike = self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS;
-            let held = self.cut_in.is_some_and(|cut_in| cut_in.held.is_some());
-            self.listen.compared(alike, held);
+        if !in_the_air || run < hold / 2 {
+            return self.listen.is_ours(false, false);
         }
+        // Speech that was unlike us for so long is somebody else's; comparing costs more than all the rest of a frame.
+        if run.min(self.listen.since_onset()) >= ECHO_DOUBT || !self.listen.is_time_to_compare() {
+            return;
+        }
+        let alike = self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS;
+        let held = self.cut_in.is_some_and(|cut_in| cut_in.held.is_some());
+        self.listen.is_ours(alike, held);
     }
 
     /// The recogniser said something.
@@ -127,12 +126,12 @@ impl Call {
         let Some(utterance) = &self.listen.utterance else {
             return self.false_alarm(actions);
         };
-        let speaking = self.listen.is_speaking(now);
+        let (sure, speaking) = (self.listen.sure_run(now), self.listen.is_speaking(now));
         // What belonged to another utterance, or was our own voice coming back, speaks for nothing.
-        let sure = self.listen.sure_run(now).min(self.listen.since_onset());
+        let sure = sure.min(self.listen.since_onset());
         let settled = utterance.is_settled(self.setup.stt_commits) && utterance.committed_at >= utterance.end;
         let text = utterance.text();
-        let own_words = reply.audible && contains(&reply.text(), &text);
+        let own_words = reply.audible && !text.is_empty() && contains(&reply.text(), &text);
         // One or two words of ours ("un momento") may be anybody's: they neither cut nor prove an echo.
         let own_sentence = own_words && super::words::words(&text).len() >= OWN_WORDS_SURE;
         let counted = match (reply.audible, settled) {
@@ -273,7 +272,7 @@ impl Call {
             }
             return;
         }
-        if self.closing.is_some() {
+        if self.closing.is_some() || silence < PAUSE_KEPT {
             return;
         }
         let text = utterance.text();

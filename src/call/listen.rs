@@ -10,7 +10,7 @@ use super::{
 };
 use crate::audio::{CodecError, Ear, Heard, Key, Line, Rate};
 
-/// Speech is compared with our own voice every 40 ms.
+/// Speech that may be our own voice coming back is compared with it every 40 ms, and speech that was not every 80.
 const COMPARE_EVERY: u64 = 640;
 
 /// The ears of one call.
@@ -213,7 +213,8 @@ impl Listen {
     pub(crate) fn is_time_to_compare(&mut self) -> bool {
         let position = self.ear.position();
         let Some(utterance) = &mut self.utterance else { return false };
-        let due = position >= utterance.compared_at + COMPARE_EVERY;
+        let young = position < utterance.onset() + 4 * COMPARE_EVERY;
+        let due = position >= utterance.compared_at + if young { COMPARE_EVERY } else { 2 * COMPARE_EVERY };
         if due {
             utterance.compared_at = position;
         }
@@ -223,7 +224,7 @@ impl Listen {
     /// The sound just heard is like our own voice, or is not. Two vowels of one pitch can be alike for a moment: to give
     /// way to a caller a moment later does no harm, but a caller we stopped for (`held`) is talked over only when the
     /// likeness lasts.
-    pub(crate) fn compared(&mut self, alike: bool, held: bool) {
+    pub(crate) fn is_ours(&mut self, alike: bool, held: bool) {
         let position = self.ear.position();
         if let Some(utterance) = self.utterance.as_mut().filter(|_| alike && (self.alike || !held)) {
             utterance.ours_until = position;

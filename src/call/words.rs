@@ -23,9 +23,12 @@ pub(crate) fn without_so_far(text: &str, phrases: &Phrases, list: &'static str) 
 }
 
 fn left(text: &str, phrases: &Phrases, list: &'static str, grows: bool) -> Vec<String> {
+    let spoken = words(text);
+    if spoken.is_empty() {
+        return spoken;
+    }
     let mut known: Vec<Vec<String>> = phrases.list(list).map(words).collect();
     known.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
-    let spoken = words(text);
     let mut left = Vec::new();
     let mut at = 0;
     while at < spoken.len() {

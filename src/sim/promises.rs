@@ -12,6 +12,7 @@ use crate::call::{
     Action, Actions, Control, Event, Message, Role, ToolKind, Turn,
     limits::{CLAUSE_CHARS_MAX, DEAD_AIR_MAX, HISTORY_MAX},
 };
+use crate::language::Language;
 
 /// More wakes than this in a second of virtual time are a call that spins: there are fifty frames in it.
 const WAKES_MAX: u32 = 150;
@@ -346,6 +347,11 @@ impl Promises {
                 trace.utterances().iter().map(|other| other.text.matches(&utterance.text).count()).sum::<usize>();
             if count(&utterance.text) > said {
                 return Err(format!("\"{}\" was said {said} times and understood more often", utterance.text));
+            }
+            // While an answer is on its way these say "go on".
+            let silent = utterance.text.trim().is_empty();
+            if silent || Language::Italian.phrases().list("call.backchannels").any(|known| known == utterance.text) {
+                continue;
             }
             let (from, to) = (utterance.at.start.saturating_sub(Duration::from_secs(1)), utterance.at.end);
             let over_us = trace.heard().iter().any(|stretch| stretch.to > from && stretch.from < to);

@@ -443,7 +443,7 @@ impl Stage {
             (None, _) => self.encoder.silence(at.len(), &mut bytes),
         }
         // Every second piece lacks its last byte, which comes with the next one.
-        let whole = if self.script.odd_pieces && number % 2 == 0 { bytes.len() - 1 } else { bytes.len() };
+        let whole = if self.script.odd_pieces && number.is_multiple_of(2) { bytes.len() - 1 } else { bytes.len() };
         let numbered = self.script.jumbled.is_some();
         let audio = AudioIn {
             payload: &bytes[..whole],

@@ -165,17 +165,20 @@ impl Trace {
 
     /// When the voice was first given a clause with these words.
     pub fn spoken_at(&self, words: &str) -> Option<Duration> {
-        self.actions.iter().find_map(|(at, action)| match action {
-            Action::Speak { text, .. } if text.contains(words) => Some(*at),
-            _ => None,
-        })
+        let spoken = |action: &Action| matches!(action, Action::Speak { text, .. } if text.contains(words));
+        self.actions.iter().find(|(_, action)| spoken(action)).map(|(at, _)| *at)
     }
 
     /// What the model read as the outcome of this ask, in the end.
     pub fn outcome(&self, ask: &str) -> Option<&str> {
-        self.history.iter().find_map(|message| match message {
-            Message::Outcome { id, content } if id == ask => content.as_deref(),
-            _ => None,
+        self.history.iter().find_map(|message| {
+            if let Message::Outcome { id, content } = message
+                && id == ask
+            {
+                content.as_deref()
+            } else {
+                None
+            }
         })
     }
 
@@ -264,9 +267,14 @@ impl Trace {
         let clauses: Vec<&str> = self
             .actions
             .iter()
-            .filter_map(|(_, action)| match action {
-                Action::Speak { turn: of, text, aside: false, .. } if *of == turn => Some(text.as_str()),
-                _ => None,
+            .filter_map(|(_, action)| {
+                if let Action::Speak { turn: of, text, aside: false, .. } = action
+                    && *of == turn
+                {
+                    Some(text.as_str())
+                } else {
+                    None
+                }
             })
             .collect();
         clauses.join(" ")

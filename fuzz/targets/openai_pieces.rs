@@ -1,0 +1,4 @@
+//! A streamed answer of a model, as pieces.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| pronto::providers::fuzz::fuzz_chat_pieces(data));
