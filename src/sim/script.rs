@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 use crate::{
     audio::{Codec, Detector, Format, Key, Line, Rate, VadSettings},
-    call::{Control, Failed, Finish, Settings, ToolKind, ToolSpec},
+    call::{Control, Failed, Finish, Interrupting, Settings, ToolKind, ToolSpec},
 };
 
 /// One call, written down beforehand.
@@ -189,6 +189,8 @@ impl Default for Script {
             line: Line::vapi(format),
             settings: Settings {
                 vad: VadSettings { detector: Detector::Energy, noise_suppression: false, ..VadSettings::default() },
+                // To this detector every sound is sure speech; only its length tells a slam from a word.
+                interruption: Interrupting { hold_ms: 120, ..Interrupting::default() },
                 ..Settings::default()
             },
             greeting: String::new(),

@@ -27,8 +27,8 @@ fn words_end_the_reply() {
 fn silence_follows_within_the_hold_and_the_lead_of_the_line() {
     talking()
         .caller(2.0..3.0, "no aspetti un attimo")
-        // 80 ms of sure speech, 60 ms that the peer has already, the detector's step and a frame.
-        .expect("140 ms and a frame", |t| t.voice_goes_on_after(2.0) <= ms(180))
+        // 120 ms of sure speech, 60 ms that the peer has already, the detector's step and a frame.
+        .expect("180 ms and a frame", |t| t.voice_goes_on_after(2.0) <= ms(220))
         .play();
 }
 
@@ -38,7 +38,7 @@ fn on_a_line_that_can_clear_the_lead_does_not_count() {
         .line(clearing())
         .caller(2.0..3.0, "no aspetti un attimo")
         .expect("cleared", |t| t.actions().iter().any(|(_, action)| *action == Action::Clear))
-        .expect("80 ms and a frame", |t| t.voice_goes_on_after(2.0) <= ms(130))
+        .expect("120 ms and a frame", |t| t.voice_goes_on_after(2.0) <= ms(170))
         .play();
 }
 
