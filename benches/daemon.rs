@@ -119,7 +119,7 @@ impl Daemon {
             line,
             "GET /v1/stream/officina-rossi?from=%2B393331234567 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
              Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             Authorization: Bearer segreto\r\n\r\n"
+             Authorization: Bearer segreto-per-misurare\r\n\r\n"
         )?;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -180,7 +180,7 @@ fn tenant() -> Result<String> {
     let (before, engines) = example.split_once("[providers.stt]").ok_or("the example has engines")?;
     let (_, shop) = engines.split_once("[shop]").ok_or("the example has a shop")?;
     let before = before
-        .replace("\"officina-rossi-demo-token\"", &format!("\"segreto\"\ngreeting = {GREETING:?}"))
+        .replace("\"officina-rossi-demo-token\"", &format!("\"segreto-per-misurare\"\ngreeting = {GREETING:?}"))
         .replace("calls_max = 20", "calls_max = 200");
     Ok(format!(
         "{before}[providers.stt]\nkind = \"command\"\nprogram = \"echo\"\narguments = [\"vorrei un tagliando\", \"{{file}}\"]\n\

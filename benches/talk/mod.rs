@@ -25,6 +25,8 @@ use pronto::{
 pub const SPEAKS_AT: Duration = Duration::from_secs(1);
 /// ... and speaks for this long.
 pub const SPEAKS_FOR: Duration = Duration::from_secs(3);
+/// A caller who cuts in does so this long after the beginning of each round, in the middle of our answer.
+pub const CUTS_IN_AT: Duration = Duration::from_millis(6_500);
 /// One round of the conversation.
 pub const ROUND: Duration = Duration::from_secs(10);
 
@@ -59,11 +61,12 @@ impl Packets {
         }))
     }
 
-    fn at(&self, frame: usize) -> &[u8] {
+    fn at(&self, frame: usize, cuts_in: bool) -> &[u8] {
         let round = ROUND.as_millis() as usize / 20;
         let (from, long) = (SPEAKS_AT.as_millis() as usize / 20, SPEAKS_FOR.as_millis() as usize / 20);
+        let cut = CUTS_IN_AT.as_millis() as usize / 20;
         let at = frame % round;
-        let speaks = (from..from + long).contains(&at);
+        let speaks = (from..from + long).contains(&at) || cuts_in && (cut..cut + 60).contains(&at);
         let packets = if speaks { &self.voice } else { &self.silence };
         &packets[(at + round - from) % round % packets.len()]
     }
@@ -77,6 +80,8 @@ pub struct Conversation {
     pub actions: Actions,
     /// Frames of voice sent.
     pub sent: u64,
+    /// The caller cuts in on every answer.
+    pub cuts_in: bool,
     packets: Rc<Packets>,
     start: Instant,
     now: Duration,
@@ -111,6 +116,7 @@ impl Conversation {
             call: Call::new(setup)?,
             actions: Actions::new(),
             sent: 0,
+            cuts_in: false,
             packets: Rc::clone(packets),
             start,
             now: Duration::ZERO,
@@ -137,7 +143,7 @@ impl Conversation {
                 }
             } else if frame <= self.now {
                 let packets = Rc::clone(&self.packets);
-                self.give(Input::Audio(AudioIn::plain(packets.at(self.frames))), handle);
+                self.give(Input::Audio(AudioIn::plain(packets.at(self.frames, self.cuts_in))), handle);
                 self.frames += 1;
             } else {
                 self.give(Input::Wake, handle);
