@@ -40,13 +40,15 @@ world: rust
 bench: deps rust
 	cargo bench --features sim
 
+# A stable compiler and a C++ compiler are enough.
 fuzz: rust
-	@test -d fuzz || { echo 'there is no folder fuzz here'; exit 1; }
-	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz --locked'; exit 1; }
 ifndef TARGET
-	@echo 'make fuzz TARGET=... with one of:'; cargo +nightly fuzz list
+	@echo 'make fuzz TARGET=... with one of:'; ls fuzz/targets | sed 's/[.]rs$$/ /' | tr -d '\n'; echo
 else
-	cargo +nightly fuzz run $(TARGET) -- -max_total_time=$(SECONDS)
+	@test -f fuzz/targets/$(TARGET).rs || { echo 'TARGET=$(TARGET): there is no such target; `make fuzz` says which there are'; exit 1; }
+	@command -v c++ >/dev/null || { echo 'a C++ compiler is missing: apt-get install g++'; exit 1; }
+	cd fuzz && mkdir -p corpus/$(TARGET) artifacts/$(TARGET) && \
+	cargo run --release --features engines --bin $(TARGET) -- -max_total_time=$(SECONDS) -artifact_prefix=artifacts/$(TARGET)/ corpus/$(TARGET)
 endif
 
 rust:
