@@ -171,7 +171,8 @@ mod tests {
         check(
             Language::Italian,
             "Va bene, allora la segno per domani mattina, d'accordo?",
-            &["Va bene, allora la segno per domani mattina, d'accordo?"].map(|whole| whole).as_slice(),
+            // "Va bene," alone is too short to begin with; the next comma will do.
+            &["Va bene, allora la segno per domani mattina,", "d'accordo?"],
         );
         check(
             Language::Italian,

@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_dictated_plate_is_waited_for_and_finishes_early() {
-        check(Question::Plate, "A B uno due", Reading::Dictation);
+        check(Question::Plate, "A B 1 2", Reading::Dictation);
         check(Question::Plate, "AB 123 CD", Reading::Complete);
         check(Question::Plate, "no", Reading::Plausible);
         check(Question::Open, "il numero è 3 3 3", Reading::Dictation);
