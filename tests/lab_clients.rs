@@ -11,7 +11,8 @@ use pronto::{
     language::Language,
     load::lab::{Lab, LabSettings, journal::Endpoint, phrasebook::normal, speech::Voice},
     providers::{
-        Heard, Kind, ProviderError, Say,
+        Heard, Kind, Llm, ProviderError, Say,
+        openai::{Connections, OpenAiLlm},
         settings::{Engines, ProvidersSettings, build},
     },
 };
@@ -122,8 +123,9 @@ async fn both_voices_of_ours_speak_and_can_be_stopped() {
     let lab = Lab::start(settings).await.unwrap();
     for (tts, endpoint) in [("openai", Endpoint::Speech), ("deepgram", Endpoint::Aura)] {
         let engines = engines(&lab, "nova-3", tts);
-        let say =
-            || Say { text: "Buongiorno, officina Rossi, come posso aiutarla?".into(), language: Language::Italian };
+        // Too long to be kept as sound: the second time is the engine's again.
+        let text = "Buongiorno, qui è l'officina Rossi, mi dica come posso aiutarla.";
+        let say = || Say { text: text.into(), language: Language::Italian };
         let events: Vec<_> = timeout(SOON, engines.tts.speak(say()).collect()).await.expect("it ends");
         let samples: usize = events
             .iter()
@@ -133,7 +135,7 @@ async fn both_voices_of_ours_speak_and_can_be_stopped() {
                 Err(error) => panic!("{tts}: {error}"),
             })
             .sum();
-        assert!((48_000..120_000).contains(&samples), "{tts}: {samples} samples for three seconds");
+        assert!((48_000..160_000).contains(&samples), "{tts}: {samples} samples for four seconds");
         assert!(matches!(events.last(), Some(Ok(TtsEvent::Done))));
         let mut stopped = engines.tts.speak(say());
         assert!(matches!(stopped.next().await, Some(Ok(TtsEvent::Audio(_)))));
@@ -152,9 +154,11 @@ async fn both_voices_of_ours_speak_and_can_be_stopped() {
 #[tokio::test]
 async fn our_model_client_hears_words_and_tools_and_knows_the_faults() {
     let lab = lab().await;
-    let engines = engines(&lab, "nova-3", "openai");
+    // The client alone: behind the engines of a shop stands the receptionist, and hides every fault.
+    let settings = format!("model = 'gpt-6-luna'\nbase_url = '{}'\nkey = 'k'\n", lab.openai_url());
+    let client = OpenAiLlm::new(toml::from_str(&settings).unwrap(), Connections::new().unwrap()).unwrap();
     let reply = async |text: &str| -> Vec<Result<LlmEvent, ProviderError>> {
-        timeout(SOON, engines.llm.reply(ask(text)).collect()).await.expect("it ends")
+        timeout(SOON, client.reply(ask(text)).collect()).await.expect("it ends")
     };
     let events = reply("vorrei prenotare un tagliando domani mattina").await;
     let tool = events.iter().find_map(|event| match event {

@@ -171,7 +171,6 @@ mod tests {
         check(
             Language::Italian,
             "Va bene, allora la segno per domani mattina, d'accordo?",
-            // "Va bene," alone is too short to begin with; the next comma will do.
             &["Va bene, allora la segno per domani mattina,", "d'accordo?"],
         );
         check(
