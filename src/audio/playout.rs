@@ -21,9 +21,10 @@ const FADE: Duration = Duration::from_millis(5);
 const RAMP: Duration = Duration::from_millis(10);
 /// How loud a ducked voice is: 15 dB softer.
 const DUCKED: f32 = 0.177_827_94;
-/// Memory is asked for in steps of this, and one step is kept when everything has been heard. Doubling would cost a call
-/// as much again as what waits.
+/// Memory is asked for in steps of this: doubling would cost a call as much again as what waits.
 const STEP: Duration = Duration::from_millis(250);
+/// Memory kept when everything has been heard, so that a voice that comes in short pieces allocates nothing.
+const KEPT: Duration = Duration::from_millis(750);
 
 /// Samples on their way to the caller.
 ///
@@ -251,7 +252,7 @@ impl Playout {
 
     /// A long answer leaves a long buffer behind: between answers is the time to return it.
     fn give_back(&mut self) {
-        self.samples.shrink_to(self.rate.samples(STEP));
+        self.samples.shrink_to(self.rate.samples(KEPT));
     }
 
     /// Applies the gain, moving it.

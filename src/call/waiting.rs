@@ -93,24 +93,21 @@ impl Call {
         }
         let Some((at, why)) = self.silence_wake(answered).filter(|(at, _)| *at <= now) else { return false };
         let _ = at;
-        match why {
-            Deadline::NoAudio => self.finish(now, Ending::NoAudio, None, actions),
-            Deadline::Longest => {
-                let text = self.phrases.text("call.goodbye_time").to_string();
-                self.say(now, text, false, Some(Ending::TooLong), true, actions);
-                self.close_after_reply(now, Ending::TooLong, None, "call.goodbye_time");
-            }
-            _ if self.reprompts < self.setup.settings.reprompts => {
-                self.reprompts += 1;
-                self.quiet_since = None;
-                let text = self.phrases.text("call.still_there").to_string();
-                self.say(now, text, true, None, false, actions);
-            }
-            _ => {
-                self.quiet_since = None;
-                let text = self.phrases.text("call.goodbye_silence").to_string();
-                self.say(now, text, true, Some(Ending::SilenceTimedOut), false, actions);
-            }
+        if why == Deadline::NoAudio {
+            self.finish(now, Ending::NoAudio, None, actions);
+        } else if why == Deadline::Longest {
+            let text = self.phrases.text("call.goodbye_time").to_string();
+            self.say(now, text, false, Some(Ending::TooLong), true, actions);
+            self.close_after_reply(now, Ending::TooLong, None, "call.goodbye_time");
+        } else if self.reprompts < self.setup.settings.reprompts {
+            self.reprompts += 1;
+            self.quiet_since = None;
+            let text = self.phrases.text("call.still_there").to_string();
+            self.say(now, text, true, None, false, actions);
+        } else {
+            self.quiet_since = None;
+            let text = self.phrases.text("call.goodbye_silence").to_string();
+            self.say(now, text, true, Some(Ending::SilenceTimedOut), false, actions);
         }
         true
     }
