@@ -358,8 +358,19 @@ impl Promises {
             let others = trace.is_busy_between(from, utterance.at.start)
                 || trace.is_busy_between(to, to + Duration::from_secs(4));
             let ends = trace.ending().map_or(trace.end(), |(at, _)| at) < to + Duration::from_secs(4);
+            // Asked to repeat, or told that the call must end: the caller knows.
+            let told = trace.actions().iter().any(|(at, action)| match action {
+                Action::Speak { text, .. } => {
+                    let of_the_house = ["call.trouble", "call.goodbye_time"];
+                    let phrases = Language::Italian.phrases();
+                    (from..to + Duration::from_secs(4)).contains(at)
+                        && of_the_house.iter().any(|key| phrases.text(key).contains(text.as_str()))
+                }
+                _ => false,
+            });
             if !over_us
                 && !others
+                && !told
                 && !ends
                 && to - utterance.at.start >= Duration::from_millis(300)
                 && count(&utterance.text) == 0
