@@ -234,6 +234,8 @@ impl Stage {
                 self.later(utterance.at.end + ears.finals, Due::Final { until: utterance.at.end, commit: None });
             }
             if let Some(delay) = ears.turns {
+                // An engine that ends a turn has said all of it before.
+                self.later(utterance.at.end + delay, Due::Final { until: utterance.at.end, commit: None });
                 self.later(utterance.at.end + delay, Due::Stt(SttEvent::End));
             }
         }
