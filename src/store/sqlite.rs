@@ -17,6 +17,7 @@ use sqlx::{
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::time::{Instant, sleep};
 
 use self::fault::File;
 use super::{Answer, CallRecord, Store, StoreError};
@@ -26,6 +27,8 @@ use crate::booking::{
 
 /// How long a statement waits for another process to let go of the file; then it is `Locked`.
 const BUSY_WAIT: Duration = Duration::from_secs(3);
+/// Between two attempts to open a file that is being opened elsewhere.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// How long a task waits for its turn to write or read; then it is `Locked`.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
 /// Connections that read.
@@ -49,7 +52,19 @@ impl SqliteStore {
     /// Opens the file, creating it where it is missing (its folder must exist), checks it, and brings its tables up to
     /// date.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let path = path.as_ref();
+        // SQLite refuses at once, without the busy timeout, where a wait could end in a deadlock: two processes that
+        // both turn a new file to write-ahead logging, and the first reader of a log (sqlite.org/wal.html, section 2.1).
+        // One of the two has what it needs a moment later, so asking again is enough.
+        let until = Instant::now() + BUSY_WAIT;
+        loop {
+            match Self::open_once(path.as_ref()).await {
+                Err(StoreError::Locked { .. }) if Instant::now() < until => sleep(BUSY_PAUSE).await,
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn open_once(path: &Path) -> Result<Self, StoreError> {
         let file = File::new(path);
         let options = SqliteConnectOptions::new()
             .filename(path)
