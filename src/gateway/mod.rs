@@ -32,6 +32,7 @@ mod route;
 mod session;
 mod socket;
 mod streams;
+mod tool_runs;
 mod twilio;
 mod wire;
 

@@ -18,7 +18,8 @@ use super::{
     metrics::{self, Refusal},
     observe::{CallName, Observer, reason},
     socket::{Received, Socket},
-    streams::{Caller, Streams},
+    streams::Streams,
+    tool_runs::Caller,
     wire::Wire,
 };
 use crate::{

@@ -1,31 +1,27 @@
-//! The engines' streams and the tools of one call: what the call asked for, under way.
+//! The engines' streams of one call: what the call asked for, under way.
 //!
-//! Everything here is polled in place; nothing is sent to another task but tools, which belong to the tenant. Dropping
-//! a stream is the cancellation.
+//! Everything here is polled in place; nothing is sent to another task but tools. Dropping a stream is the cancellation.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     future::poll_fn,
-    panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
 
-use futures_util::{FutureExt, StreamExt, stream::BoxStream};
-use tokio::{
-    sync::mpsc,
-    task::AbortHandle,
-    time::{sleep, timeout},
-};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 
-use super::{feed::Feed, limits, metrics};
+use super::{
+    feed::Feed,
+    limits, metrics,
+    tool_runs::{Caller, ToolRuns},
+};
 use crate::{
-    call::{Ask, ClauseId, Failed, Input, LlmEvent, Outcome, SttEvent, Then, ToolAsk, ToolKind, TtsEvent, Turn},
+    call::{Ask, ClauseId, Failed, Input, LlmEvent, SttEvent, ToolAsk, ToolKind, TtsEvent, Turn},
     language::Language,
-    privacy::Pii,
     providers::{Kind, ProviderError, Retry, Say, Tts},
-    tenant::{Tenant, ToolRun},
+    tenant::Tenant,
 };
 
 /// A provider's answers.
@@ -35,8 +31,8 @@ type Answers<T> = BoxStream<'static, Result<T, ProviderError>>;
 pub(super) struct Streams {
     /// Whose engines.
     tenant: Arc<Tenant>,
-    /// Who calls, for tools.
-    caller: Caller,
+    /// The language of the conversation.
+    language: Language,
     /// What the recogniser is fed through.
     feed: Feed,
     /// The recogniser, or nothing while it is being replaced.
@@ -55,36 +51,25 @@ pub(super) struct Streams {
     clauses: VecDeque<(Turn, ClauseId, String)>,
     /// Failures to hand to the call before anything else.
     failures: VecDeque<Input<'static>>,
-    /// Lookups under way, which may be dropped; a write has no handle, because nobody may stop it.
-    lookups: HashMap<u32, AbortHandle>,
-    /// Tools under way.
-    tools: usize,
-    /// Where tools report.
-    report: mpsc::Sender<(u32, Outcome)>,
-    /// Their outcomes.
-    outcomes: mpsc::Receiver<(u32, Outcome)>,
-}
-
-/// Who calls: what a tool needs to know of the call.
-#[derive(Debug, Clone)]
-pub(super) struct Caller {
-    /// Our id of the call.
-    pub(super) call: Arc<str>,
-    /// The number, where the line told it.
-    pub(super) number: Option<Pii<String>>,
-    /// The language of the conversation.
-    pub(super) language: Language,
+    /// The engines' connections that are being opened, so that the first question finds them open.
+    warming: Option<BoxFuture<'static, ()>>,
+    /// The tools.
+    tools: ToolRuns,
 }
 
 impl Streams {
-    /// Starts the recogniser.
+    /// Starts the recogniser, and opens the other engines' connections while the caller is greeted.
     pub(super) fn new(tenant: Arc<Tenant>, caller: Caller) -> Self {
-        let (report, outcomes) = mpsc::channel(limits::TOOLS_MAX);
         let feed = Feed::new();
-        let recogniser = Some(tenant.engines().stt.listen(feed.stream().boxed(), caller.language));
+        let engines = tenant.engines();
+        let recogniser = Some(engines.stt.listen(feed.stream().boxed(), caller.language));
+        let warming = Some(engines.warm());
+        let language = caller.language;
         Self {
+            tools: ToolRuns::new(Arc::clone(&tenant), caller),
             tenant,
-            caller,
+            language,
+            warming,
             feed,
             recogniser,
             restarts: 0,
@@ -94,10 +79,6 @@ impl Streams {
             aside: None,
             clauses: VecDeque::new(),
             failures: VecDeque::new(),
-            lookups: HashMap::new(),
-            tools: 0,
-            report,
-            outcomes,
         }
     }
 
@@ -141,62 +122,12 @@ impl Streams {
 
     /// Runs a tool on the tenant. Its outcome comes back once, if the call is still there.
     pub(super) fn run_tool(&mut self, tool: u32, kind: ToolKind, ask: ToolAsk) {
-        if self.tools >= limits::TOOLS_MAX {
-            metrics::tool(metrics::ToolEnd::Refused);
-            self.failures.push_back(Input::ToolDone(tool, failed("too many tools at once: wait for the others")));
-            return;
-        }
-        self.tools += 1;
-        let now = jiff::Zoned::now().with_time_zone(self.tenant.profile().zone.clone());
-        let run = ToolRun {
-            name: ask.name,
-            arguments: ask.arguments,
-            caller: self.caller.number.clone(),
-            call: self.caller.call.to_string(),
-            now,
-        };
-        let tools = Arc::clone(self.tenant.tools());
-        let running = AssertUnwindSafe(async move { tools.run(run).await }).catch_unwind();
-        let report = self.report.clone();
-        match kind {
-            ToolKind::Read | ToolKind::Call => {
-                let task = tokio::spawn(async move {
-                    let outcome = match timeout(limits::TOOL_WAIT, running).await {
-                        Ok(Ok(outcome)) => ended(outcome),
-                        Ok(Err(_panic)) => panicked(),
-                        Err(_late) => late(),
-                    };
-                    let _ = report.send((tool, outcome)).await;
-                });
-                self.lookups.insert(tool, task.abort_handle());
-            }
-            ToolKind::Write => {
-                let write = self.tenant.write();
-                tokio::spawn(async move {
-                    let mut running = std::pin::pin!(running);
-                    let outcome = tokio::select! {
-                        outcome = &mut running => outcome.map_or_else(|_panic| panicked(), ended),
-                        () = sleep(limits::TOOL_WAIT) => {
-                            let _ = report.send((tool, late())).await;
-                            // The call knows as much as it can; the write itself still runs to its end.
-                            let _ = running.await;
-                            return;
-                        }
-                    };
-                    drop(write);
-                    let _ = report.send((tool, outcome)).await;
-                });
-            }
-        }
+        self.tools.run(tool, kind, ask);
     }
 
     /// Nobody waits for this lookup any more.
     pub(super) fn drop_tool(&mut self, tool: u32) {
-        if let Some(lookup) = self.lookups.remove(&tool) {
-            lookup.abort();
-            self.tools -= 1;
-            metrics::tool(metrics::ToolEnd::Dropped);
-        }
+        self.tools.drop_lookup(tool);
     }
 
     /// Samples the recogniser never heard.
@@ -212,7 +143,7 @@ impl Streams {
     /// Starts the next recogniser when its time has come.
     pub(super) fn tick(&mut self, now: Instant) {
         if self.restart_at.take_if(|at| *at <= now).is_some() {
-            self.recogniser = Some(self.tenant.engines().stt.listen(self.feed.stream().boxed(), self.caller.language));
+            self.recogniser = Some(self.tenant.engines().stt.listen(self.feed.stream().boxed(), self.language));
         }
     }
 
@@ -226,11 +157,11 @@ impl Streams {
         if let Some(failure) = self.failures.pop_front() {
             return Poll::Ready(failure);
         }
-        // The sender is kept in `self`: the channel is never closed.
-        if let Poll::Ready(Some((tool, outcome))) = self.outcomes.poll_recv(cx) {
-            self.lookups.remove(&tool);
-            self.tools -= 1;
+        if let Poll::Ready((tool, outcome)) = self.tools.poll(cx) {
             return Poll::Ready(Input::ToolDone(tool, outcome));
+        }
+        if self.warming.as_mut().is_some_and(|warming| warming.poll_unpin(cx).is_ready()) {
+            self.warming = None;
         }
         if let Poll::Ready(input) = self.poll_recogniser(cx, now) {
             return Poll::Ready(input);
@@ -306,7 +237,7 @@ impl Streams {
     }
 
     fn voiced(&self, text: String) -> Answers<TtsEvent> {
-        self.tenant.engines().tts.speak(Say { text, language: self.caller.language })
+        self.tenant.engines().tts.speak(Say { text, language: self.language })
     }
 
     /// The next clause begins when the one before has ended.
@@ -316,15 +247,6 @@ impl Streams {
         }
         if let Some((turn, clause, text)) = self.clauses.pop_front() {
             self.voice = Some((turn, clause, self.voiced(text)));
-        }
-    }
-}
-
-impl Drop for Streams {
-    /// Lookups end with their call; writes go on.
-    fn drop(&mut self) {
-        for lookup in self.lookups.values() {
-            lookup.abort();
         }
     }
 }
@@ -358,27 +280,6 @@ fn cut(provider: &'static str) -> ProviderError {
     ProviderError::upstream(provider, Kind::Cut, "the stream ended early")
 }
 
-fn ended(outcome: Outcome) -> Outcome {
-    metrics::tool(metrics::ToolEnd::Done);
-    outcome
-}
-
-fn panicked() -> Outcome {
-    metrics::tool(metrics::ToolEnd::Panicked);
-    tracing::error!("a tool panicked");
-    failed("internal error: do not try again, offer that the shop calls back")
-}
-
-fn late() -> Outcome {
-    metrics::tool(metrics::ToolEnd::Late);
-    tracing::warn!("a tool is late");
-    failed("no answer in time; it may still be done: do not try again, offer that the shop calls back")
-}
-
-fn failed(why: &str) -> Outcome {
-    Outcome { content: serde_json::json!({ "error": why }).to_string(), then: Then::GoOn }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{
@@ -386,15 +287,15 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
-    use futures_util::{future::BoxFuture, stream};
+    use futures_util::stream;
     use secrecy::SecretString;
 
     use super::*;
     use crate::{
         audio::Rate,
-        call::ToolSpec,
+        call::{Outcome, Then, ToolSpec},
         providers::{Heard, Llm, Stt, SttCapabilities, TtsCapabilities},
-        tenant::{CallRecord, Engines, Profile, TenantId, Tools},
+        tenant::{CallRecord, Engines, Profile, TenantId, ToolRun, Tools},
     };
 
     /// Engines that write down what was asked of them.
@@ -406,6 +307,18 @@ mod tests {
         heard: Arc<Mutex<Vec<Heard>>>,
         /// The clauses that were spoken.
         spoken: Mutex<Vec<String>>,
+        /// How often one was told that a call begins.
+        warmed: Arc<AtomicUsize>,
+    }
+
+    impl Fake {
+        fn warmed(&self) -> BoxFuture<'static, ()> {
+            let warmed = Arc::clone(&self.warmed);
+            async move {
+                warmed.fetch_add(1, Ordering::SeqCst);
+            }
+            .boxed()
+        }
     }
 
     impl Stt for Fake {
@@ -424,6 +337,10 @@ mod tests {
                 })
                 .boxed()
         }
+
+        fn warm(&self) -> BoxFuture<'static, ()> {
+            self.warmed()
+        }
     }
 
     impl Llm for Fake {
@@ -433,6 +350,10 @@ mod tests {
 
         fn reply(&self, _: Ask) -> Answers<LlmEvent> {
             stream::iter([Ok(LlmEvent::Words("sì".into()))]).boxed()
+        }
+
+        fn warm(&self) -> BoxFuture<'static, ()> {
+            self.warmed()
         }
     }
 
@@ -444,6 +365,10 @@ mod tests {
         fn speak(&self, say: Say) -> Answers<TtsEvent> {
             self.spoken.lock().expect("no test panics in here").push(say.text);
             stream::iter([Ok(TtsEvent::Done)]).boxed()
+        }
+
+        fn warm(&self) -> BoxFuture<'static, ()> {
+            self.warmed()
         }
     }
 
@@ -566,6 +491,24 @@ mod tests {
         streams.drop_tool(0);
         streams.run_tool(100, ToolKind::Write, ask("works"));
         assert!(matches!(streams.next(true, now()).await, Input::ToolDone(100, _)), "there is room again");
+    }
+
+    #[tokio::test]
+    async fn a_lookup_that_had_just_ended_when_it_was_dropped_is_not_reported() {
+        let (_, mut streams) = streams();
+        streams.run_tool(1, ToolKind::Read, ask("works"));
+        tokio::task::yield_now().await;
+        streams.drop_tool(1);
+        streams.run_tool(2, ToolKind::Read, ask("works"));
+        assert!(matches!(streams.next(true, now()).await, Input::ToolDone(2, _)));
+        assert!(streams.next(true, now()).now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_engines_are_warmed_when_a_call_begins() {
+        let (fake, mut streams) = streams();
+        assert!(streams.next(true, now()).now_or_never().is_none());
+        assert_eq!(fake.warmed.load(Ordering::SeqCst), 3);
     }
 
     #[tokio::test]

@@ -17,6 +17,10 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, join3},
+};
 use serde::{
     Deserialize, Deserializer,
     de::{
@@ -145,6 +149,13 @@ pub struct Engines {
     pub llm: Arc<dyn Llm>,
     /// Speaks.
     pub tts: Arc<dyn Tts>,
+}
+
+impl Engines {
+    /// Opens what the three of them take time to open. Worth doing when a call begins.
+    pub fn warm(&self) -> BoxFuture<'static, ()> {
+        join3(self.stt.warm(), self.llm.warm(), self.tts.warm()).map(drop).boxed()
+    }
 }
 
 impl fmt::Debug for Engines {
