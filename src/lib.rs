@@ -16,6 +16,8 @@
 //!
 //! With no features the crate is the pure floors and the provider traits, without a runtime.
 
+#![forbid(unsafe_code)]
+
 pub mod language;
 pub mod privacy;
 

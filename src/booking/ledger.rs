@@ -62,20 +62,7 @@ impl Ledger {
             return Err(Refusal::IdTaken);
         }
         let assigned = self.assign(&order.candidates, order.start, order.end, None).ok_or(Refusal::SlotTaken)?;
-        let appointment = Appointment {
-            id: order.id,
-            service: order.service.clone(),
-            local: order.local,
-            start: order.start,
-            end: order.end,
-            bay: assigned.bay,
-            technician: assigned.technician,
-            name: order.name.clone(),
-            plate: order.plate.clone(),
-            phone: order.phone.clone(),
-            notes: order.notes.clone(),
-            status: Status::Booked,
-        };
+        let appointment = order.appointment(assigned);
         self.occupy(&appointment);
         self.appointments.insert(appointment.id, appointment.clone());
         self.settle(&order.key, appointment.id, OutboxKind::Booked, &order.confirmation, order.asked);
@@ -93,14 +80,7 @@ impl Ledger {
         }
         let assigned = self.assign(&wish.candidates, wish.start, wish.end, Some(wish.id)).ok_or(Refusal::SlotTaken)?;
         self.vacate(wish.id);
-        let appointment = Appointment {
-            local: wish.local,
-            start: wish.start,
-            end: wish.end,
-            bay: assigned.bay,
-            technician: assigned.technician,
-            ..standing
-        };
+        let appointment = wish.appointment(standing, assigned);
         self.occupy(&appointment);
         self.appointments.insert(appointment.id, appointment.clone());
         self.settle(&wish.key, appointment.id, OutboxKind::Moved, &wish.confirmation, wish.asked);

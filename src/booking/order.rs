@@ -4,7 +4,11 @@ use jiff::{Timestamp, civil::DateTime};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{appointment::Appointment, capacity::Candidates, key::Key};
+use super::{
+    appointment::{Appointment, Status},
+    capacity::{Assigned, Candidates},
+    key::Key,
+};
 use crate::privacy::Pii;
 
 /// A new appointment to be kept.
@@ -38,6 +42,26 @@ pub struct Order {
     pub confirmation: Confirmation,
 }
 
+impl Order {
+    /// The appointment it becomes with this bay and this technician.
+    pub fn appointment(&self, assigned: Assigned) -> Appointment {
+        Appointment {
+            id: self.id,
+            service: self.service.clone(),
+            local: self.local,
+            start: self.start,
+            end: self.end,
+            bay: assigned.bay,
+            technician: assigned.technician,
+            name: self.name.clone(),
+            plate: self.plate.clone(),
+            phone: self.phone.clone(),
+            notes: self.notes.clone(),
+            status: Status::Booked,
+        }
+    }
+}
+
 /// An appointment to be kept at another time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Move {
@@ -57,6 +81,20 @@ pub struct Move {
     pub candidates: Candidates,
     /// What is sent to the caller, kept in the same step.
     pub confirmation: Confirmation,
+}
+
+impl Move {
+    /// What becomes of the appointment that stands, with this bay and this technician.
+    pub fn appointment(&self, standing: Appointment, assigned: Assigned) -> Appointment {
+        Appointment {
+            local: self.local,
+            start: self.start,
+            end: self.end,
+            bay: assigned.bay,
+            technician: assigned.technician,
+            ..standing
+        }
+    }
 }
 
 /// An appointment that no longer stands.

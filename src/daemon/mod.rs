@@ -16,5 +16,6 @@ mod settings;
 mod tenants;
 #[cfg(feature = "load")]
 mod terminal;
+mod tide;
 
 pub use settings::{Given, Log, LogFormat, Settings};

@@ -15,6 +15,7 @@ use super::{
     check::complain,
     logs,
     tenants::{Folder, Mistakes},
+    tide::Tide,
 };
 use crate::{
     gateway::{self, Gateway, metrics},
@@ -39,12 +40,14 @@ pub struct Serve {
 /// The stack of a thread. Calls live on the heap; the rest is shallow.
 const STACK: usize = 512 << 10;
 
-/// Between two tidyings of the metrics: without them histograms keep every sample until somebody reads them.
+/// Between two tidyings of metrics and memory: without them histograms keep every sample until somebody reads them, and
+/// the allocator what ended calls have left.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 impl Serve {
-    /// Runs until the shutdown is done.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    /// Runs until the shutdown is done. `give_back` returns unused memory to the system, where the program's allocator
+    /// can; it is called after many calls have ended.
+    pub fn run(self, give_back: fn()) -> anyhow::Result<ExitCode> {
         let settings = match Settings::read(&self.given) {
             Ok(settings) => settings,
             Err(mistakes) => {
@@ -62,11 +65,11 @@ impl Serve {
             .enable_all()
             .build()
             .context("the runtime cannot be started")?
-            .block_on(serve(settings, measured))
+            .block_on(serve(settings, measured, give_back))
     }
 }
 
-async fn serve(settings: Settings, measured: PrometheusHandle) -> anyhow::Result<ExitCode> {
+async fn serve(settings: Settings, measured: PrometheusHandle, give_back: fn()) -> anyhow::Result<ExitCode> {
     let tenants = Arc::new(Directory::new());
     let mut folder = Folder::new(settings.tenants.clone(), settings.data.clone(), Arc::clone(&tenants));
     let mistakes = folder.refresh(true).await?;
@@ -90,15 +93,21 @@ async fn serve(settings: Settings, measured: PrometheusHandle) -> anyhow::Result
 
     tokio::spawn(watch(folder, hangups, settings.reload_s));
     let page = measured.clone();
+    let tide = Arc::new(Tide::default());
+    let gateway = Gateway::new(tenants, settings.gateway)
+        .measured_by(Arc::new(move || page.render()))
+        .watched_by(Arc::<Tide>::clone(&tide));
     tokio::spawn(async move {
         let mut upkeep = interval(UPKEEP);
         loop {
             upkeep.tick().await;
             measured.run_upkeep();
+            if tide.has_ebbed() {
+                give_back();
+            }
         }
     });
 
-    let gateway = Gateway::new(tenants, settings.gateway).measured_by(Arc::new(move || page.render()));
     let stopping = async {
         let [terminate, interrupt] = &mut stops;
         tokio::select! {

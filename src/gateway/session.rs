@@ -166,6 +166,16 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     started: Started,
     name: CallName,
 ) {
+    let call = match Call::new(setup(tenant, wire, &started, true)) {
+        Ok(call) => call,
+        Err(error) => {
+            metrics::call_started(name.transport);
+            metrics::call_ended(Ending::LineLost, &CallReport::default());
+            tracing::warn!(%error, "the line's format cannot be carried");
+            wire.ended(reason(Ending::LineLost));
+            return wire.socket.close(CloseCode::Unsupported, "this audio format cannot be carried").await;
+        }
+    };
     let record = CallRecord {
         id: Arc::clone(&name.id),
         peer: (!started.call.is_empty()).then(|| started.call.clone()),
@@ -189,15 +199,6 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     }
     wire.tell(Told::InProgress);
 
-    let call = match Call::new(setup(tenant, wire, &started, true)) {
-        Ok(call) => call,
-        Err(error) => {
-            metrics::call_ended(Ending::LineLost, &CallReport::default());
-            tracing::warn!(%error, "the line's format cannot be carried");
-            wire.ended(reason(Ending::LineLost));
-            return wire.socket.close(CloseCode::Unsupported, "this audio format cannot be carried").await;
-        }
-    };
     let streams = Streams::new(Arc::clone(tenant), caller.clone());
     let mut driver = Driver::new(call, wire, streams, &observer);
     let goodbye_wait = Duration::from_secs(shared.settings.drain.goodbye_s);

@@ -10,7 +10,7 @@ use reqwest::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::providers::{Address, Fault, Kind, ProviderError, Retry, tls};
+use crate::providers::{Address, Fault, Key, KeyError, Kind, ProviderError, Retry, tls};
 
 /// The brand in logs.
 pub(super) const NAME: &str = "openai";
@@ -78,11 +78,43 @@ impl Connections {
     }
 }
 
-/// The key as a header, where there is one: local servers need none.
-pub(super) fn authorize(request: reqwest::RequestBuilder, key: Option<&SecretString>) -> reqwest::RequestBuilder {
-    match key {
-        Some(key) => request.bearer_auth(key.expose_secret()),
-        None => request,
+/// A server of this API: where it is, with which key, over which connections.
+#[derive(Debug)]
+pub(super) struct Account {
+    /// Where.
+    pub(super) base: Address,
+    /// Local servers need none.
+    pub(super) key: Option<SecretString>,
+    /// How.
+    pub(super) connections: Connections,
+}
+
+impl Account {
+    /// Looks the key up.
+    ///
+    /// # Errors
+    /// When it is not where the settings say.
+    pub(super) fn new(base: &Address, key: Option<&Key>, connections: Connections) -> Result<Self, KeyError> {
+        Ok(Self { base: base.clone(), key: key.map(Key::resolve).transpose()?, connections })
+    }
+
+    /// Opens a connection, so that the next request finds it open.
+    pub(super) async fn warm(&self) {
+        self.connections.warm(&self.base).await;
+    }
+
+    /// A request to a path of the API, with the key.
+    pub(super) fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        let request = self.connections.0.post(format!("{}{path}", self.base.http()));
+        match &self.key {
+            Some(key) => request.bearer_auth(key.expose_secret()),
+            None => request,
+        }
+    }
+
+    /// Sends it and gives the answer's head; an error status is an error.
+    pub(super) async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, ProviderError> {
+        self.connections.send(request.build().map_err(|error| broken(&error))?).await
     }
 }
 

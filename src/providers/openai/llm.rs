@@ -12,14 +12,14 @@ use async_openai::{
     Client, config::OpenAIConfig, error::OpenAIError, middleware::HttpRequestFactory, types::stream::StreamResponse,
 };
 use futures_util::{StreamExt, future::BoxFuture, stream::BoxStream};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     Assembly, Connections, chat, door,
-    http::{NAME, broken},
+    http::{Account, NAME, broken},
 };
 use crate::{
     call::{Ask, LlmEvent, Message},
@@ -123,8 +123,7 @@ pub struct OpenAiLlm(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: OpenAiLlmSettings,
-    key: Option<SecretString>,
-    connections: Connections,
+    account: Account,
 }
 
 impl OpenAiLlm {
@@ -133,8 +132,8 @@ impl OpenAiLlm {
     /// # Errors
     /// When the key is not where the settings say.
     pub fn new(settings: OpenAiLlmSettings, connections: Connections) -> Result<Self, KeyError> {
-        let key = settings.key.as_ref().map(Key::resolve).transpose()?;
-        Ok(Self(Arc::new(Inner { settings, key, connections })))
+        let account = Account::new(&settings.base_url, settings.key.as_ref(), connections)?;
+        Ok(Self(Arc::new(Inner { settings, account })))
     }
 }
 
@@ -150,7 +149,7 @@ impl Llm for OpenAiLlm {
 
     fn warm(&self) -> BoxFuture<'static, ()> {
         let inner = self.0.clone();
-        Box::pin(async move { inner.connections.warm(&inner.settings.base_url).await })
+        Box::pin(async move { inner.account.warm().await })
     }
 }
 
@@ -200,13 +199,17 @@ impl Inner {
 
     /// Sends the question; the pieces of the answer follow.
     async fn open(&self, body: Value, complete: Arc<AtomicBool>) -> Result<Pieces, ProviderError> {
-        let mut config =
-            OpenAIConfig::new().with_api_base(self.settings.base_url.http()).with_org_id("").with_project_id("");
+        let Account { base, key, connections } = &self.account;
         // What is not set, the library would take from the environment, whoever this tenant is.
-        config = config.with_api_key(self.key.as_ref().map_or("none", |key| key.expose_secret()));
-        let connections = self.connections.clone();
+        let config = OpenAIConfig::new()
+            .with_api_base(base.http())
+            .with_api_key(key.as_ref().map_or("none", |key| key.expose_secret()))
+            .with_org_id("")
+            .with_project_id("");
         // A client of our own a request, because the library's answers neither headers nor our own errors: it is a few
         // allocations; the connections are in the pool.
+        let client = connections.client().clone();
+        let connections = connections.clone();
         let service = tower::service_fn(move |request: HttpRequestFactory| {
             let (connections, complete) = (connections.clone(), complete.clone());
             async move {
@@ -215,7 +218,7 @@ impl Inner {
                 Ok::<_, OpenAIError>(door::guard(response, complete))
             }
         });
-        let client = Client::build(self.connections.client().clone(), config).with_http_service(service);
+        let client = Client::build(client, config).with_http_service(service);
         client.chat().create_stream_byot(body).await.map_err(mapped)
     }
 }

@@ -4,14 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{future::BoxFuture, stream::BoxStream};
 use reqwest::multipart::{Form, Part};
-use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{
     Connections,
-    http::{NAME, authorize, broken, inner_error},
+    http::{Account, NAME, broken, inner_error},
 };
 use crate::{
     audio::Rate,
@@ -54,8 +53,7 @@ pub struct OpenAiStt(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: OpenAiSttSettings,
-    key: Option<SecretString>,
-    connections: Connections,
+    account: Account,
 }
 
 impl OpenAiStt {
@@ -64,8 +62,8 @@ impl OpenAiStt {
     /// # Errors
     /// When the key is not where the settings say.
     pub fn new(settings: OpenAiSttSettings, connections: Connections) -> Result<Self, KeyError> {
-        let key = settings.key.as_ref().map(Key::resolve).transpose()?;
-        Ok(Self(Arc::new(Inner { settings, key, connections })))
+        let account = Account::new(&settings.base_url, settings.key.as_ref(), connections)?;
+        Ok(Self(Arc::new(Inner { settings, account })))
     }
 }
 
@@ -88,7 +86,7 @@ impl Stt for OpenAiStt {
 
     fn warm(&self) -> BoxFuture<'static, ()> {
         let inner = self.0.clone();
-        Box::pin(async move { inner.connections.warm(&inner.settings.base_url).await })
+        Box::pin(async move { inner.account.warm().await })
     }
 }
 
@@ -120,9 +118,7 @@ impl Inner {
         if let Some(prompt) = &self.settings.prompt {
             form = form.text("prompt", prompt.clone());
         }
-        let url = format!("{}/audio/transcriptions", self.settings.base_url.http());
-        let request = authorize(self.connections.client().post(url).multipart(form), self.key.as_ref());
-        let mut response = self.connections.send(request.build().map_err(|error| broken(&error))?).await?;
+        let mut response = self.account.send(self.account.post("/audio/transcriptions").multipart(form)).await?;
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|error| broken(&error))? {
             body.extend_from_slice(&piece);

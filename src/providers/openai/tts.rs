@@ -3,14 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{future::BoxFuture, stream::BoxStream};
-use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     Connections,
-    http::{NAME, authorize, broken},
+    http::{Account, NAME, broken},
 };
 use crate::{
     audio::Rate,
@@ -75,8 +74,7 @@ pub struct OpenAiTts(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: OpenAiTtsSettings,
-    key: Option<SecretString>,
-    connections: Connections,
+    account: Account,
 }
 
 impl OpenAiTts {
@@ -85,8 +83,8 @@ impl OpenAiTts {
     /// # Errors
     /// When the key is not where the settings say.
     pub fn new(settings: OpenAiTtsSettings, connections: Connections) -> Result<Self, KeyError> {
-        let key = settings.key.as_ref().map(Key::resolve).transpose()?;
-        Ok(Self(Arc::new(Inner { settings, key, connections })))
+        let account = Account::new(&settings.base_url, settings.key.as_ref(), connections)?;
+        Ok(Self(Arc::new(Inner { settings, account })))
     }
 }
 
@@ -102,7 +100,7 @@ impl Tts for OpenAiTts {
 
     fn warm(&self) -> BoxFuture<'static, ()> {
         let inner = self.0.clone();
-        Box::pin(async move { inner.connections.warm(&inner.settings.base_url).await })
+        Box::pin(async move { inner.account.warm().await })
     }
 }
 
@@ -118,8 +116,7 @@ impl Inner {
             out.put(TtsEvent::Done).await;
             return Ok(());
         }
-        let request = self.request(text)?;
-        let mut response = timeout_at(first, self.connections.send(request)).await.map_err(|_| late())??;
+        let mut response = timeout_at(first, self.account.send(self.request(text))).await.map_err(|_| late())??;
         let mut decoder = wav::Decoder::new(settings.rate);
         let mut spoken = 0;
         loop {
@@ -155,7 +152,7 @@ impl Inner {
         Ok(())
     }
 
-    fn request(&self, text: &str) -> Result<reqwest::Request, ProviderError> {
+    fn request(&self, text: &str) -> reqwest::RequestBuilder {
         let settings = &self.settings;
         let mut body = json!({
             "model": settings.model, "input": text, "voice": settings.voice, "response_format": "pcm",
@@ -166,9 +163,6 @@ impl Inner {
         if let Some(speed) = settings.speed {
             body["speed"] = speed.into();
         }
-        let url = format!("{}/audio/speech", settings.base_url.http());
-        authorize(self.connections.client().post(url).json(&body), self.key.as_ref())
-            .build()
-            .map_err(|error| broken(&error))
+        self.account.post("/audio/speech").json(&body)
     }
 }

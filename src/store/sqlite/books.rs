@@ -106,20 +106,7 @@ impl<'a> Page<'a> {
         let Some(assigned) = self.assign(&order.candidates, order.start, order.end, None).await? else {
             return Ok(Err(Refusal::SlotTaken));
         };
-        let appointment = Appointment {
-            id: order.id,
-            service: order.service.clone(),
-            local: order.local,
-            start: order.start,
-            end: order.end,
-            bay: assigned.bay,
-            technician: assigned.technician,
-            name: order.name.clone(),
-            plate: order.plate.clone(),
-            phone: order.phone.clone(),
-            notes: order.notes.clone(),
-            status: Status::Booked,
-        };
+        let appointment = order.appointment(assigned);
         self.insert(&appointment, order.asked).await?;
         if !self.occupy(&appointment).await? {
             return Ok(Err(Refusal::SlotTaken));
@@ -142,14 +129,7 @@ impl<'a> Page<'a> {
         let Some(assigned) = self.assign(&wish.candidates, wish.start, wish.end, Some(wish.id)).await? else {
             return Ok(Err(Refusal::SlotTaken));
         };
-        let appointment = Appointment {
-            local: wish.local,
-            start: wish.start,
-            end: wish.end,
-            bay: assigned.bay,
-            technician: assigned.technician,
-            ..standing
-        };
+        let appointment = wish.appointment(standing, assigned);
         self.vacate(wish.id).await?;
         self.update(&appointment, wish.asked).await?;
         if !self.occupy(&appointment).await? {
