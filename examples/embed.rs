@@ -139,7 +139,7 @@ async fn call(address: std::net::SocketAddr) -> Result<(), Box<dyn Error>> {
                     }
                 }
                 Message::Text(event) => println!("  {event}"),
-                _ => {}
+                Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
             },
         }
     }

@@ -55,7 +55,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 Action::RunTool { tool, ask, .. } => world.desk_runs(tool, ask),
                 Action::Send { bytes, turn } => world.line_sends(actions.bytes(&bytes), turn),
                 Action::Stop(turn) => world.engines_stop(turn),
-                other => world.anything_else(other),
+                Action::Tell(event) => world.is_told(event),
+                // This line holds nothing ahead, its tools are quick, and `is_over` tells of the end.
+                Action::Clear | Action::Mark(_) | Action::DropTool(_) | Action::Transfer(_) | Action::Close(_) => {}
             }
         }
         happens = world.next(wake, call.is_hungry());
@@ -197,8 +199,8 @@ impl World {
         self.answers.retain(|_, input| !matches!(input, Input::Llm(of, _) if *of <= turn));
     }
 
-    fn anything_else(&mut self, action: Action) {
-        if let Action::Tell(Event::Transcript { role, last: true, text }) = action {
+    fn is_told(&mut self, event: Event) {
+        if let Event::Transcript { role, last: true, text } = event {
             let at = self.now.duration_since(self.start).as_secs_f64();
             println!("{at:>7.1}s  {}: {text}", if role == Role::Agent { "pronto" } else { "caller" });
         }

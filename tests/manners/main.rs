@@ -1,6 +1,8 @@
 //! Manners on the telephone, with real speech, the real detectors and real lines, in virtual time: every bound is in
 //! samples and exact. The stories of `tests/calls` say the same with a made-up voice.
 
+#![allow(clippy::print_stdout, reason = "`--nocapture` shows what was measured")]
+
 #[path = "../audio_voice/mod.rs"]
 mod audio_voice;
 mod stage;

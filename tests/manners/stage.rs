@@ -29,7 +29,8 @@ pub const OUR_VOICE: usize = 2;
 
 /// Real speech at 16 kHz, without the silence around it. Spoken once in the life of the process.
 pub fn speech(text: &str, who: usize, db: f32) -> Vec<i16> {
-    static SPOKEN: OnceLock<Mutex<HashMap<(String, usize), Arc<Vec<i16>>>>> = OnceLock::new();
+    type Spoken = HashMap<(String, usize), Arc<Vec<i16>>>;
+    static SPOKEN: OnceLock<Mutex<Spoken>> = OnceLock::new();
     let spoken = SPOKEN.get_or_init(Mutex::default);
     let known = spoken.lock().expect("no panic in it").get(&(text.to_string(), who)).cloned();
     let sound = known.unwrap_or_else(|| {
