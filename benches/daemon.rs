@@ -71,7 +71,8 @@ fn main() -> Result<()> {
         talk(&mut lines, Duration::from_secs(26))?;
         daemon.watch(&format!("{round} hundred, listening"), &mut lines, Duration::from_secs(4), quiet)?;
         drop(lines);
-        sleep(Duration::from_secs(5));
+        // Memory is given back every five seconds.
+        sleep(Duration::from_secs(7));
         println!("{:<33}{:>14.1}", format!("{round} hundred, hung up"), mib(daemon.resident()?));
     }
     Ok(())
