@@ -6,7 +6,7 @@ use super::{
     Action, Actions, AudioIn, Call, Event, Interruption, Role, Settings, SttEvent,
     endpointing::Question,
     interruption::{CutIn, Evidence, Verdict},
-    limits::{DEAD_AIR_MAX, PAUSE_KEPT},
+    limits::{DEAD_AIR_MAX, PAUSE_KEPT, REPEATS_MAX},
     words::{contains, without, without_so_far},
 };
 use crate::audio::ECHO_LIKENESS;
@@ -77,8 +77,15 @@ impl Call {
         if restarts {
             return;
         }
-        let text = self.phrases.text("call.deaf").to_string();
-        self.say(now, text, true, None, false, actions);
+        self.unheard = REPEATS_MAX;
+        self.ask_again(now, actions);
+    }
+
+    /// The caller spoke and nothing was recognised: we ask to repeat, and where that does not help, for keys.
+    fn ask_again(&mut self, now: Instant, actions: &mut Actions) {
+        let key = if self.unheard < REPEATS_MAX { "call.trouble" } else { "call.deaf" };
+        self.unheard = self.unheard.saturating_add(1);
+        self.say(now, self.phrases.text(key).to_string(), true, None, false, actions);
     }
 
     /// A key was pressed: we listen, and a complete entry is an utterance.
@@ -290,8 +297,7 @@ impl Call {
         self.take_utterance(now, actions);
         if text.trim().is_empty() || ours {
             if unheard && !ours {
-                let text = self.phrases.text("call.trouble").to_string();
-                self.say(now, text, true, None, false, actions);
+                self.ask_again(now, actions);
             } else {
                 // A noise, after which whatever was said before it still wants its answer.
                 self.owed |= self.history.is_unanswered();
@@ -299,7 +305,7 @@ impl Call {
             return;
         }
         self.quiet_since = None;
-        self.reprompts = 0;
+        (self.reprompts, self.unheard) = (0, 0);
         self.history.caller(&text);
         actions.push(Action::Tell(Event::Transcript { role: Role::Caller, last: true, text }));
         actions.push(Action::Tell(Event::HistoryChanged));

@@ -56,6 +56,9 @@ pub const FILLERS_AFTER_FAILURE: u32 = 1;
 /// Replies that failed one after the other before the call ends with an apology.
 pub const FAILURES_MAX: u32 = 3;
 
+/// Times in a row that a caller who is not understood is asked to repeat; then we ask for keys.
+pub const REPEATS_MAX: u32 = 2;
+
 /// Voice waiting to be heard; above it the voice's stream is not read. At 16 kHz this is 47 KiB, the largest part of a
 /// call's memory; a voice that stumbles for longer has more on its way in its stream.
 pub const VOICE_AHEAD: Duration = Duration::from_millis(1_500);

@@ -111,6 +111,8 @@ pub struct Call {
     reprompts: u32,
     /// Replies that failed, one after the other.
     failures: u32,
+    /// Times the caller spoke and nothing was recognised, one after the other.
+    unheard: u32,
     /// The times of finished turns.
     turns: VecDeque<TurnReport>,
     /// Answers of providers that came too late.
@@ -151,6 +153,7 @@ impl Call {
             quiet_since: None,
             reprompts: 0,
             failures: 0,
+            unheard: 0,
             turns: VecDeque::new(),
             late: 0,
             over: None,

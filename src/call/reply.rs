@@ -36,6 +36,10 @@ pub(crate) struct Reply {
     pub(crate) patience_from: Option<Instant>,
     /// Voice of it has left.
     pub(crate) audible: bool,
+    /// The voice could not say its last clause: the caller knows nothing of it.
+    pub(crate) unsaid: bool,
+    /// The model or the voice failed in it.
+    pub(crate) broken: bool,
     /// The peer was asked to tell when it has been heard.
     pub(crate) marked: bool,
     /// Words that are not a clause yet.
@@ -78,6 +82,8 @@ impl Reply {
             since,
             patience_from: None,
             audible: false,
+            unsaid: false,
+            broken: false,
             marked: false,
             splitter: Clauses::new(language),
             clauses: Vec::new(),
@@ -91,9 +97,14 @@ impl Reply {
     pub(crate) fn script(turn: Turn, text: &str, language: Language, since: Instant) -> Self {
         let mut reply = Self::new(turn, Source::Complete, language, since);
         reply.scripted = true;
-        reply.words(text);
-        reply.end_words();
+        reply.script_on(text);
         reply
+    }
+
+    /// Ends with a sentence of ours.
+    pub(crate) fn script_on(&mut self, text: &str) {
+        self.words(text);
+        self.end_words();
     }
 
     /// More words.

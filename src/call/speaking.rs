@@ -190,20 +190,33 @@ impl Call {
         }
     }
 
-    /// The model gave nothing, and so did its fallbacks: say so, and the caller tries again.
+    /// The model gave nothing, or broke off, and so did its fallbacks: say so, and the caller tries again.
     pub(super) fn model_failed(&mut self, now: Instant, actions: &mut Actions) {
         let Some(reply) = &mut self.reply else { return };
         reply.end_words();
         reply.source = Source::Complete;
-        if !reply.is_wordless() {
-            return;
+        if reply.is_wordless() {
+            return self.give_up(now, actions);
         }
-        self.give_up(now, actions);
+        // Who hears half a sentence waits for the rest of it; who was asked something can answer.
+        if !reply.text().ends_with('?') && self.closing.is_none() {
+            reply.broken = true;
+            self.failures += 1;
+            if self.failures >= FAILURES_MAX {
+                return self.tell_failure(now, actions);
+            }
+            reply.script_on(self.phrases.text("call.trouble"));
+        }
     }
 
     /// The reply cannot be given: the caller is told, and after too many of these the call ends.
     pub(super) fn give_up(&mut self, now: Instant, actions: &mut Actions) {
         self.failures += 1;
+        self.tell_failure(now, actions);
+    }
+
+    /// Tells the caller at once that something has failed.
+    fn tell_failure(&mut self, now: Instant, actions: &mut Actions) {
         if self.failures > FAILURES_MAX {
             // Not even the apology could be said.
             return self.finish(now, Ending::EnginesFailed, None, actions);
@@ -230,6 +243,7 @@ impl Call {
                 let aside = spoken.aside;
                 self.mouth.voice(&samples, self.setup.voice);
                 if !aside {
+                    reply.unsaid = false;
                     reply.report.first_audio.get_or_insert(at);
                     reply.drop_silent_asides(pushed);
                 }
@@ -248,10 +262,13 @@ impl Call {
         let Some(reply) = &mut self.reply else { return };
         if let Some(spoken) = reply.clause(clause).filter(|clause| clause.end.is_none()) {
             spoken.end = Some(pushed);
+            let aside = spoken.aside;
+            reply.unsaid |= !aside;
         }
+        reply.broken = true;
         self.failures += 1;
         if self.failures >= FAILURES_MAX {
-            self.finish(now, Ending::EnginesFailed, None, actions);
+            self.tell_failure(now, actions);
         }
     }
 
@@ -288,6 +305,12 @@ impl Call {
         let Some(reply) = &mut self.reply else { return self.speak_queue(now) };
         if reply.source == Source::Tools && self.tools.waiting_since(reply.turn).is_none() {
             return self.after_tools(now, actions);
+        }
+        if reply.is_voiced() && reply.unsaid && reply.then_end.is_none() && self.closing.is_none() {
+            // The caller would wait for what the voice could not say.
+            reply.unsaid = false;
+            reply.script_on(self.phrases.text("call.trouble"));
+            return true;
         }
         if !reply.is_voiced() || self.mouth.has_voice() || self.cut_in.is_some_and(|cut_in| cut_in.held.is_some()) {
             return false;
@@ -376,7 +399,7 @@ impl Call {
             }
             actions.push(Action::Tell(Event::HistoryChanged));
         }
-        if !reply.scripted && !cut && reply.report.first_audio.is_some() {
+        if !reply.scripted && !reply.broken && !cut && reply.report.first_audio.is_some() {
             self.failures = 0;
         }
         if self.turns.len() >= TURNS_MAX {

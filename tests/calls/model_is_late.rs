@@ -112,3 +112,21 @@ fn an_answer_in_between_is_a_new_beginning() {
         .expect("still here", |t| t.ending().is_none())
         .play();
 }
+
+#[test]
+fn a_model_that_breaks_off_in_the_middle_of_a_sentence_leaves_nobody_waiting_for_the_rest() {
+    story()
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .model(
+            says("Allora: tagliando, lunedì").ending(pronto::sim::script::Ends::Failed(pronto::call::Failed::Broken)),
+        )
+        .caller(12.0..13.0, "vorrei prenotare un tagliando")
+        .model(says("Certo, per che giorno?"))
+        .until(20.0)
+        .expect("the half and an apology in one breath", |t| {
+            t.said()[0].starts_with("Allora: tagliando, lunedì") && t.said()[0].ends_with("Può ripetere?")
+        })
+        .expect("no hole between them", |t| t.silence_after(2.0) < ms(2_500) && t.heard()[0].to > s(5.0))
+        .expect("then the answer", |t| t.said().last().is_some_and(|said| said == "Certo, per che giorno?"))
+        .play();
+}

@@ -24,3 +24,17 @@ fn keys_are_an_answer() {
         .expect("answered", |t| t.said().last().is_some_and(|said| said == "Grazie, la richiamiamo."))
         .play();
 }
+
+#[test]
+fn who_is_never_understood_is_asked_for_keys() {
+    story()
+        .caller(1.0..2.0, "")
+        .caller(8.0..9.0, "")
+        .caller(15.0..16.0, "")
+        .until(24.0)
+        .expect("asked to repeat twice, then for keys", |t| {
+            let keys: Vec<_> = t.said().iter().map(|said| said.contains("tastiera")).collect();
+            keys == [false, false, true]
+        })
+        .play();
+}

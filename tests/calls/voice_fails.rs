@@ -43,3 +43,35 @@ fn one_clause_that_fails_is_left_out() {
         .expect("the call goes on", |t| t.ending().is_none())
         .play();
 }
+
+#[test]
+fn a_question_that_could_not_be_spoken_is_not_waited_for() {
+    // This seed of chance fails the first two clauses.
+    story()
+        .script(|script| script.voice.fails = 40)
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .model(says("Certo. Per che giorno?"))
+        .expect("the caller is told", |t| t.said() == ["Mi scusi, sto avendo una difficoltà. Può ripetere?"])
+        .expect("in time", |t| t.silence_after(2.0) < ms(2_500))
+        .expect("the call goes on", |t| t.ending().is_none())
+        .play();
+}
+
+#[test]
+fn a_voice_that_has_failed_too_often_apologises_before_it_hangs_up() {
+    // This one fails three of the first four, and then none.
+    story()
+        .script(|script| script.voice.fails = 51)
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .model(says("Certo. Per che giorno?"))
+        .until(30.0)
+        .expect("an apology", |t| {
+            t.said().last().is_some_and(|said| said.ends_with("La richiamiamo appena possibile."))
+        })
+        .expect("heard whole before the close", |t| {
+            t.ending().is_some_and(|(at, why)| {
+                why == Ending::EnginesFailed && t.heard().last().is_some_and(|last| last.to <= at)
+            })
+        })
+        .play();
+}

@@ -210,6 +210,8 @@ const PIECE: u64 = Rate::WIDE.samples(Duration::from_millis(100)) as u64;
 const QUIET: Duration = Duration::from_secs(4);
 /// After so long without anything received we ask whether anybody is there, and give up after as long again.
 const SILENT: Duration = Duration::from_secs(4);
+/// Commits in a row without a message of any kind after which nobody listens any more, though pings are answered.
+const UNANSWERED_MAX: u32 = 2;
 /// How long the last texts may take when the caller has gone.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// A final that ends this much in front of a commit answers it all the same.
@@ -322,6 +324,10 @@ impl Listening {
                     if line.answer_due.is_some_and(|due| now >= due) {
                         // Not every commit is answered: there was nothing left to say.
                         line.answer_due = None;
+                        line.unanswered += 1;
+                        if line.unanswered >= UNANSWERED_MAX {
+                            return Err(ProviderError::upstream(NAME, Kind::Stalled, "it has nothing to say any more"));
+                        }
                         self.committed(line, line.asked).await;
                     }
                     line.stay(&self.dialect).await?;
@@ -333,6 +339,7 @@ impl Listening {
     /// Reads a message.
     async fn said(&mut self, line: &mut Line, text: &str) -> Result<(), ProviderError> {
         line.received();
+        line.unanswered = 0;
         let reading = self.dialect.read(text);
         if reading.failed {
             return Err(ProviderError::upstream(NAME, Kind::Cut, "it reports an error of its own"));
@@ -390,6 +397,8 @@ struct Line {
     asked: usize,
     /// When the answer to them is given up.
     answer_due: Option<Instant>,
+    /// Commits in a row after which not a message came.
+    unanswered: u32,
     /// It has heard some audio.
     heard: bool,
     /// It has said something worth a connection.
@@ -412,6 +421,7 @@ impl Line {
             origin: start as i64,
             asked: 0,
             answer_due: None,
+            unanswered: 0,
             heard: false,
             useful: false,
             sent_at: now,
