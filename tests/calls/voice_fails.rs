@@ -43,3 +43,13 @@ fn one_clause_that_fails_is_left_out() {
         .expect("the call goes on", |t| t.ending().is_none())
         .play();
 }
+
+#[test]
+fn a_goodbye_that_is_never_said_is_not_waited_for_without_end() {
+    story()
+        .voice_hangs()
+        .settings(|settings| settings.duration_max_s = 5)
+        .until(80.0)
+        .expect("twelve seconds after it was due", |t| t.ending() == Some((s(17.0), Ending::TooLong)))
+        .play();
+}
