@@ -100,11 +100,13 @@ impl Call {
         }
     }
 
-    /// An entry ended by its pause.
-    pub(super) fn settle_keys(&mut self, now: Instant, actions: &mut Actions) {
-        if let Some(entry) = self.keypad.due(now, Settings::ms(self.setup.settings.keys_pause_ms)) {
-            self.entered(now, &entry, actions);
+    /// An entry ended by its pause. Returns whether one did: somebody who speaks meanwhile cuts in on its answer.
+    pub(super) fn settle_keys(&mut self, now: Instant, actions: &mut Actions) -> bool {
+        let entry = self.keypad.due(now, Settings::ms(self.setup.settings.keys_pause_ms));
+        if let Some(entry) = &entry {
+            self.entered(now, entry, actions);
         }
+        entry.is_some()
     }
 
     pub(super) fn keys_wake(&self) -> Option<Instant> {
@@ -300,6 +302,9 @@ impl Call {
                 self.ask_again(now, actions);
             } else {
                 // A noise, after which whatever was said before it still wants its answer.
+                if !ours {
+                    self.listen.it_was_a_noise();
+                }
                 self.owed |= self.history.is_unanswered();
             }
             return;

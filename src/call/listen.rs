@@ -26,8 +26,10 @@ pub(crate) struct Listen {
     pub(crate) text_at: Option<Instant>,
     /// Commits sent.
     commits: u32,
-    /// The text of the last complete utterance and when it was taken: late texts may still belong to it.
-    taken: Option<(String, Instant, Option<u32>)>,
+    /// The last complete utterance: late texts may still belong to it.
+    taken: Option<Taken>,
+    /// When anything last happened in the call.
+    looked_at: Option<Instant>,
     /// The last piece of audio was like our own voice.
     alike: bool,
     /// The caller is muted by a control.
@@ -36,6 +38,19 @@ pub(crate) struct Listen {
     found: Vec<Heard>,
     /// Samples of the caller received, at 16 kHz.
     pub(crate) samples_in: u64,
+}
+
+/// An utterance that was taken as complete.
+#[derive(Debug)]
+struct Taken {
+    /// What was understood.
+    text: String,
+    /// When it was taken.
+    at: Instant,
+    /// The commit that the recogniser has not answered.
+    pending: Option<u32>,
+    /// It was taken for a noise: should it have been words after all, they are answered.
+    noise: bool,
 }
 
 /// What a piece of audio brought.
@@ -56,6 +71,7 @@ impl Listen {
             text_at: None,
             commits: 0,
             taken: None,
+            looked_at: None,
             alike: false,
             muted: false,
             found: Vec::with_capacity(8),
@@ -106,6 +122,11 @@ impl Listen {
             }
         }
         let (run, position, speaking) = (self.ear.voiced_run(), self.ear.position(), self.ear.speaking());
+        if speaking && self.utterance.is_none() {
+            // What was said before a stall was taken as complete in it, and goes on.
+            news.started = true;
+            self.utterance = Some(Utterance::new(position - samples_in as u64));
+        }
         if let Some(utterance) = &mut self.utterance {
             utterance.run_max = utterance.run_max.max(run);
             if speaking {
@@ -137,10 +158,10 @@ impl Listen {
             self.utterance.get_or_insert_with(|| Utterance::new(position));
         }
         if let SttEvent::Committed { commit } = event
-            && let Some((_, _, pending)) = &mut self.taken
-            && *pending == Some(*commit)
+            && let Some(taken) = &mut self.taken
+            && taken.pending == Some(*commit)
         {
-            *pending = None;
+            taken.pending = None;
             return began;
         }
         if let Some(utterance) = &mut self.utterance {
@@ -151,15 +172,15 @@ impl Listen {
 
     /// A text that comes after the utterance was taken as complete, and still belongs to it.
     fn is_stale(&self, now: Instant, text: &str) -> bool {
-        let Some((taken, at, pending)) = &self.taken else { return false };
-        // Finals come before the answer to their commit, so with that answer still out this text is an old one.
-        if pending.is_some() && now < *at + STALE_TEXT {
-            return true;
+        let Some(Taken { text: taken, at, pending, noise }) = &self.taken else { return false };
+        if *noise || now >= *at + STALE_TEXT {
+            return false;
         }
-        self.utterance.is_none()
-            && now < *at + STALE_TEXT
-            && !taken.is_empty()
-            && (super::words::contains(taken, text) || super::words::contains(text, taken))
+        // Finals come before the answer to their commit, so with that answer still out this text is an old one.
+        pending.is_some()
+            || self.utterance.is_none()
+                && !taken.is_empty()
+                && (super::words::contains(taken, text) || super::words::contains(text, taken))
     }
 
     /// Asks the recogniser to finish, once in each pause.
@@ -179,8 +200,27 @@ impl Listen {
     pub(crate) fn take(&mut self, now: Instant, commits: bool) -> bool {
         let Some(utterance) = self.utterance.take() else { return false };
         let pending = utterance.commit.filter(|_| commits && !utterance.is_settled(commits));
-        self.taken = Some((utterance.text(), now, pending));
+        self.taken = Some(Taken { text: utterance.text(), at: now, pending, noise: false });
         true
+    }
+
+    /// What was taken was a noise, as far as we know.
+    pub(crate) fn it_was_a_noise(&mut self) {
+        if let Some(taken) = &mut self.taken {
+            taken.noise = true;
+        }
+    }
+
+    /// Something happens in the call. When that is long after we wanted to be woken, our own process stood still: what
+    /// the caller said meanwhile has not been read yet, and is no silence.
+    pub(crate) fn looked(&mut self, now: Instant) {
+        let gap = self.looked_at.replace(now).map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        if gap > STALL + STALL / 4
+            && self.utterance.is_some()
+            && let Some(last) = &mut self.last_audio
+        {
+            *last += gap;
+        }
     }
 
     /// The recogniser is gone: it will not answer its commits, the next one will be asked anew.
@@ -189,8 +229,8 @@ impl Listen {
             utterance.commit = None;
             utterance.committed_at = utterance.start;
         }
-        if let Some((_, _, pending)) = &mut self.taken {
-            *pending = None;
+        if let Some(taken) = &mut self.taken {
+            taken.pending = None;
         }
     }
 

@@ -171,6 +171,7 @@ impl Call {
             self.after_the_end(input);
             return None;
         }
+        self.listen.looked(now);
         match input {
             Input::Answered => self.answer(now, actions),
             Input::Audio(audio) => self.hear(now, audio, actions),
@@ -220,13 +221,16 @@ impl Call {
         }
         self.settle_cut_in(now, actions);
         self.settle_utterance(now, actions);
-        self.settle_keys(now, actions);
+        let entered = self.settle_keys(now, actions);
         self.settle_patience(now, actions);
         if self.over.is_some() {
             return false;
         }
         self.settle_voice(now, actions);
-        self.settle_reply(now, actions) | self.settle_silence(now, actions) | self.settle_ending(now, actions)
+        // What we were held for was nothing: the voice goes on at once.
+        let nothing = self.cut_in.is_some() && self.listen.utterance.is_none();
+        let more = entered || nothing;
+        more | self.settle_reply(now, actions) | self.settle_silence(now, actions) | self.settle_ending(now, actions)
     }
 
     /// What was done made something else due.

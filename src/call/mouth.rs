@@ -280,3 +280,30 @@ fn lose(lost: &mut Vec<Range<u64>>, stretch: Range<u64>) {
         Some(_) | None => lost.push(stretch),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::Format;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs one real instant to count from")]
+    fn what_the_resampler_held_of_a_cut_voice_does_not_leave_with_the_next_one() {
+        let (mut mouth, mut actions, now) =
+            (Mouth::new(Line::vapi(Format::PCM_WIDE)).unwrap(), Actions::new(), Instant::now());
+        mouth.voice(&[9_000; 2_400], Rate::VOICE);
+        mouth.cut(now, &mut actions);
+        mouth.voice(&[0; 2_400], Rate::VOICE);
+        mouth.end_clause();
+        actions.clear();
+        mouth.pump(now, Some(Turn(2)), &mut actions);
+        let mut sent = 0;
+        for action in actions.list() {
+            if let Action::Send { bytes, .. } = action {
+                sent += 1;
+                assert!(actions.bytes(bytes).iter().all(|byte| *byte == 0), "a sound of the cut voice");
+            }
+        }
+        assert!(sent > 0);
+    }
+}

@@ -50,6 +50,7 @@ impl Utterance {
         let rest = std::mem::take(&mut self.fixed);
         self.fixed = text.to_string();
         self.fix(&rest);
+        self.open = self.open.chars().take(self.room()).collect();
     }
 
     /// The first voiced sample that was not our own voice coming back.
@@ -68,7 +69,7 @@ impl Utterance {
         match event {
             SttEvent::Partial { text } => {
                 self.engine_end = false;
-                self.open = text.chars().take(UTTERANCE_CHARS_MAX).collect();
+                self.open = text.chars().take(self.room()).collect();
             }
             SttEvent::Final { text } => {
                 self.open.clear();
@@ -103,9 +104,13 @@ impl Utterance {
     }
 
     fn fix(&mut self, text: &str) {
-        if self.fixed.len() < UTTERANCE_CHARS_MAX {
-            join(&mut self.fixed, text);
-        }
+        let text: String = text.chars().take(self.room()).collect();
+        join(&mut self.fixed, &text);
+    }
+
+    /// How many more characters it may have.
+    fn room(&self) -> usize {
+        UTTERANCE_CHARS_MAX.saturating_sub(self.fixed.chars().count())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The promises of the house, checked at each step of a simulated call and at its end. The numbers are those of the
 //! design; a broken promise is a sentence.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 use super::{
     script::{CHAR, Script},
@@ -10,12 +10,15 @@ use super::{
 };
 use crate::call::{
     Action, Actions, Control, Event, Message, Role, ToolKind, Turn,
-    limits::{CLAUSE_CHARS_MAX, DEAD_AIR_MAX, HISTORY_MAX},
+    limits::{CLAUSE_CHARS_MAX, CLAUSES_MAX, DEAD_AIR_MAX, HISTORY_MAX, TURNS_MAX, UTTERANCE_CHARS_MAX, VOICE_AHEAD},
 };
 use crate::language::Language;
 
 /// More wakes than this in a second of virtual time are a call that spins: there are fifty frames in it.
 const WAKES_MAX: u32 = 150;
+
+/// What was said is in the history by then, or never will be.
+const UNDERSTOOD_WITHIN: Duration = Duration::from_secs(4);
 
 /// More actions than this in one step have no bound.
 const ACTIONS_MAX: usize = 400;
@@ -43,19 +46,29 @@ pub struct Promises {
     clauses: (Turn, u32),
     /// Turns whose end was told.
     turns_told: BTreeSet<Turn>,
+    /// Turns that were stopped, and when.
+    stops: Vec<(Duration, Turn)>,
+    /// What was said to have been heard of a turn.
+    said: Vec<(Turn, String)>,
     /// Nothing of the recogniser, of the line or of others can be blamed: each word said is understood once.
     clear: bool,
     /// Two sources of dead air at once, or an engine that never speaks, are beyond the promise.
     excused: bool,
+    /// While our own process stands still nobody can be answered; afterwards it is as late as that, and no later.
+    freezes: Vec<Range<Duration>>,
     /// What the line holds ahead at most.
     lead: Duration,
+    /// What the line still plays of what was stopped.
+    tail: Duration,
     /// What is heard was synthesised at this rate, so that its size is known (ducked, it is smaller).
     plain: bool,
 }
 
 impl Promises {
     pub(crate) fn new(script: &Script) -> Self {
-        let stalls = !script.stalls.is_empty() || !script.mute.is_empty() || !script.freezes.is_empty();
+        let mut freezes = script.freezes.clone();
+        freezes.sort_by_key(|freeze| freeze.start);
+        let stalls = !script.stalls.is_empty() || !script.mute.is_empty();
         let muted = script.controls.iter().any(|(_, control)| matches!(control, Control::MuteAgent(true)));
         let unspoken = script.voice.fails > 0 || script.settings.filler_ms > 1_800;
         let deaf = script.ears.dies.is_some() || script.ears.hostile > 0;
@@ -70,9 +83,13 @@ impl Promises {
             commits: 0,
             clauses: (Turn(0), 0),
             turns_told: BTreeSet::new(),
+            stops: Vec::new(),
+            said: Vec::new(),
             clear: !stalls && !deaf && script.twice == 0 && script.jumbled.is_none() && script.controls.is_empty(),
             excused: stalls || unspoken || deaf || muted || script.ears.finals > Duration::from_millis(600),
+            freezes,
             lead: script.line.lead,
+            tail: if script.line.clears { Duration::ZERO } else { script.line.lead },
             plain: script.voice_rate.is_none_or(|rate| rate == script.line.speaks.rate),
         }
     }
@@ -115,7 +132,10 @@ impl Promises {
 
     fn action(&mut self, now: Duration, action: &Action, sent_voice: bool) -> Result<(), String> {
         match action {
-            Action::Stop(turn) => self.stopped = self.stopped.max(Some(*turn)),
+            Action::Stop(turn) => {
+                self.stopped = self.stopped.max(Some(*turn));
+                self.stops.push((now, *turn));
+            }
             // 2: after a stop of turn t, no byte of turn t reaches the wire, and nothing is asked for it.
             Action::Send { turn: Some(turn), .. } => self.is_alive(now, *turn, "a frame")?,
             Action::Think(ask) => {
@@ -129,6 +149,9 @@ impl Promises {
                 }
                 if !aside {
                     let expected = if self.clauses.0 == *turn { self.clauses.1 } else { 0 };
+                    if clause.0 as usize >= CLAUSES_MAX {
+                        return Err(format!("promise 8: the clause {clause:?} of {turn:?} at {now:?}"));
+                    }
                     if clause.0 != expected {
                         return Err(format!("the clause {clause:?} of {turn:?} at {now:?} instead of {expected}"));
                     }
@@ -192,6 +215,7 @@ impl Promises {
                 if self.speaks.1.take() != Some(*turn) {
                     return Err(format!("promise 6: {turn:?} stops at {now:?} and had not begun"));
                 }
+                self.said.push((*turn, String::new()));
             }
             Event::SpeechStarted(Role::Caller, _) => {
                 if std::mem::replace(&mut self.speaks.0, true) {
@@ -219,6 +243,11 @@ impl Promises {
             Event::Ended(_) => {
                 if std::mem::replace(&mut self.end_told, true) {
                     return Err(format!("the end is told twice, at {now:?}"));
+                }
+            }
+            Event::Transcript { role: Role::Agent, last: true, text } => {
+                if let Some((_, said)) = self.said.last_mut() {
+                    said.clone_from(text);
                 }
             }
             Event::Transcript { .. }
@@ -250,14 +279,38 @@ impl Promises {
         Ok(())
     }
 
+    /// 2: the streams of a turn that is over were stopped, or had said all they had.
+    pub(crate) fn stream(&self, now: Duration, turn: Turn) -> Result<(), String> {
+        if self.turns_told.contains(&turn) {
+            return Err(format!("promise 2: {turn:?} is over and was not stopped, and an engine goes on at {now:?}"));
+        }
+        Ok(())
+    }
+
+    /// 8: what was read from a voice and has not left.
+    pub(crate) fn waiting(now: Duration, waiting: Duration) -> Result<(), String> {
+        // What came last may be a whole piece, and a filler is welcome at any time.
+        if waiting > VOICE_AHEAD + Duration::from_millis(200) {
+            return Err(format!("promise 8: {waiting:?} of voice wait at {now:?}"));
+        }
+        Ok(())
+    }
+
     /// What can only be seen in the end.
     pub(crate) fn at_the_end(&self, trace: &Trace) -> Result<(), String> {
         self.every_ask_has_one_outcome(trace)?;
         self.history_holds_only_what_was_heard(trace)?;
+        self.what_was_stopped_is_not_heard(trace)?;
         self.nobody_is_left_in_silence(trace)?;
         self.each_word_is_understood_once(trace)?;
         if trace.history().len() > HISTORY_MAX {
             return Err(format!("promise 8: a history of {} entries", trace.history().len()));
+        }
+        if let Some(text) = trace.understood().iter().find(|text| text.chars().count() > UTTERANCE_CHARS_MAX + 2) {
+            return Err(format!("promise 8: an utterance of {} characters", text.chars().count()));
+        }
+        if trace.report().turns.len() > TURNS_MAX {
+            return Err(format!("promise 8: a report of {} turns", trace.report().turns.len()));
         }
         if trace.ahead_max > self.lead + Duration::from_millis(25) {
             return Err(format!("promise 8: {:?} ahead of the caller's ear", trace.ahead_max));
@@ -297,17 +350,43 @@ impl Promises {
         Ok(())
     }
 
-    /// 5: no more words than the sound that left can hold.
-    fn history_holds_only_what_was_heard(&self, trace: &Trace) -> Result<(), String> {
-        let recorded: usize = trace.said().iter().map(|text| text.trim_end_matches('|').chars().count()).sum();
-        let sounded = trace.voice();
-        // Joins between clauses are recorded as a space and have no sound.
-        let joins = trace.spoken().len() + trace.said().len();
-        let needed = CHAR * recorded.saturating_sub(joins) as u32;
-        if needed > sounded + self.lead + Duration::from_millis(100) {
-            return Err(format!("promise 5: {needed:?} of words in the history, {sounded:?} of sound heard"));
+    /// 2, at the far end: nothing of a stopped turn but what the line had taken and cannot give back.
+    fn what_was_stopped_is_not_heard(&self, trace: &Trace) -> Result<(), String> {
+        for (at, turn) in &self.stops {
+            let until = *at + self.tail + Duration::from_millis(25);
+            if let Some(stretch) = trace.heard().iter().find(|stretch| stretch.turn == *turn && stretch.to > until) {
+                return Err(format!("promise 2: {turn:?}, stopped at {at:?}, is heard until {:?}", stretch.to));
+            }
         }
         Ok(())
+    }
+
+    /// 5: no more words of a turn than its sound can hold, and none in the history that were not.
+    fn history_holds_only_what_was_heard(&self, trace: &Trace) -> Result<(), String> {
+        for (turn, said) in &self.said {
+            // Joins between clauses are recorded as a space and have no sound.
+            let joins = trace.clauses(*turn);
+            let needed = CHAR * said.chars().count().saturating_sub(joins) as u32;
+            let sounded = trace.voice_of(*turn);
+            if needed > sounded + Duration::from_millis(100) {
+                return Err(format!("promise 5: {needed:?} of words of {turn:?} in the history, {sounded:?} heard"));
+            }
+        }
+        let signs = |text: &str| text.chars().filter(|sign| !sign.is_whitespace()).count();
+        let told: usize = self.said.iter().map(|(_, said)| signs(said)).sum();
+        let recorded: usize = trace.said().iter().map(|text| signs(text.trim_end_matches('|'))).sum();
+        if recorded != told && trace.history().len() < HISTORY_MAX {
+            return Err(format!("promise 5: {recorded} signs in the history, {told} told as heard"));
+        }
+        Ok(())
+    }
+
+    /// How much of this time our own process stood still, and everything that follows from it.
+    fn held_up(&self, from: Duration, to: Duration) -> Duration {
+        self.freezes.iter().fold(Duration::ZERO, |late, freeze| {
+            let matters = freeze.start < to + late && freeze.end > from;
+            late + if matters { freeze.end - freeze.start.max(from) } else { Duration::ZERO }
+        })
     }
 
     /// 7: a caller who speaks is answered within the limit, or told something.
@@ -321,6 +400,7 @@ impl Promises {
             let understood = utterance.text.split_whitespace().count() > 0
                 && utterance.at.end - utterance.at.start >= Duration::from_millis(600);
             let limit = spoken + DEAD_AIR_MAX + self.lead;
+            let limit = limit + self.held_up(spoken, limit);
             let goes_on = trace.is_busy_between(spoken, limit);
             if !understood || goes_on || limit > end {
                 continue;
@@ -354,19 +434,17 @@ impl Promises {
                 continue;
             }
             let (from, to) = (utterance.at.start.saturating_sub(Duration::from_secs(1)), utterance.at.end);
-            let over_us = trace.heard().iter().any(|stretch| stretch.to > from && stretch.from < to);
-            let others = trace.is_busy_between(from, utterance.at.start)
-                || trace.is_busy_between(to, to + Duration::from_secs(4));
-            let ends = trace.ending().map_or(trace.end(), |(at, _)| at) < to + Duration::from_secs(4);
-            // Asked to repeat, or told that the call must end: the caller knows.
-            let told = trace.actions().iter().any(|(at, action)| match action {
-                Action::Speak { text, .. } => {
-                    let of_the_house = ["call.trouble", "call.goodbye_time"];
-                    let phrases = Language::Italian.phrases();
-                    (from..to + Duration::from_secs(4)).contains(at)
-                        && of_the_house.iter().any(|key| phrases.text(key).contains(text.as_str()))
-                }
-                _ => false,
+            let late = self.held_up(from, to + UNDERSTOOD_WITHIN);
+            let until = to + UNDERSTOOD_WITHIN + late;
+            let over_us = trace.heard().iter().any(|stretch| stretch.to > from && stretch.from < to + late);
+            let others = trace.is_busy_between(from, utterance.at.start) || trace.is_busy_between(to, until);
+            let ends = trace.ending().map_or(trace.end(), |(at, _)| at) < until;
+            let told = trace.actions().iter().any(|(at, action)| {
+                let Action::Speak { text, .. } = action else { return false };
+                let says = |key| Language::Italian.phrases().text(key).contains(text.as_str());
+                // Asked to repeat, because nothing of it was recognised; or the call had to end just then.
+                (from..until).contains(at) && says("call.trouble") && !trace.was_recognised(utterance, *at)
+                    || (from..to + DEAD_AIR_MAX + late).contains(at) && says("call.goodbye_time")
             });
             if !over_us
                 && !others

@@ -65,6 +65,8 @@ pub struct Script {
     pub frame: Duration,
     /// The caller's number, where the line tells it.
     pub caller: Option<String>,
+    /// The call is woken far more often than it asks for.
+    pub nudged: bool,
 }
 
 /// Something the caller says.
@@ -205,6 +207,7 @@ impl Default for Script {
             marks_lost: false,
             frame: Duration::from_millis(20),
             caller: None,
+            nudged: false,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     audio::{Decoder, Encoder, Line},
     call::{
         Action, Actions, AudioIn, Call, ClauseId, Failed, Input, LlmEvent, Outcome, Setup, SttEvent, ToolAsk, ToolKind,
-        TtsEvent, Turn, Wake, WordTiming,
+        TtsEvent, Turn, Wake, WordTiming, limits::STALL,
     },
     language::Language,
     privacy::Pii,
@@ -95,6 +95,8 @@ pub struct Stage {
     unread: VecDeque<(Turn, ClauseId, TtsEvent)>,
     /// Tools that nobody waits for.
     dropped: Vec<u32>,
+    /// When audio of the caller last came.
+    audio_at: Duration,
     /// The network has no audio before this time.
     stalled_until: Duration,
     /// Our voice as the sink plays it, for an echo.
@@ -112,6 +114,8 @@ pub struct Stage {
     /// The voice's stream is looked at again soon.
     reads: bool,
     sink: Sink,
+    /// What was read from the voice of the present turn and has not left: the turn, how long.
+    waiting: (Turn, Duration),
     trace: Trace,
     promises: Promises,
 }
@@ -161,6 +165,7 @@ impl Stage {
             asks: 0,
             unread: VecDeque::new(),
             dropped: Vec::new(),
+            audio_at: Duration::ZERO,
             stalled_until: Duration::ZERO,
             played: Vec::new(),
             caller: Caller::new(script.line.hears.rate, sounds.chain(script.noises.iter().cloned())),
@@ -170,6 +175,7 @@ impl Stage {
             voice: Vec::new(),
             reads: false,
             sink: Sink::new(origin),
+            waiting: (Turn(0), Duration::ZERO),
             trace: Trace::new(&script),
             promises: Promises::new(&script),
             script,
@@ -210,6 +216,7 @@ impl Stage {
                 self.now = freeze.end;
             }
             if event == Some(at) {
+                self.nudge()?;
                 let Some(Reverse((_, number))) = self.due.pop() else { break };
                 let Some(due) = self.what.remove(&number) else { continue };
                 self.happen(due)?;
@@ -307,6 +314,7 @@ impl Stage {
             Due::SttDies => self.step(Input::SttFailed { why: Failed::Broken, restarts: self.script.ears.restarts }),
             Due::Llm(turn, ask, event) => {
                 if ask == self.asks && !self.is_stopped(turn) {
+                    self.promises.stream(self.now, turn)?;
                     self.step(Input::Llm(turn, event))
                 } else {
                     Ok(())
@@ -323,6 +331,9 @@ impl Stage {
                 // A stopped stream is dropped; a hostile one had something on its way already.
                 if self.is_stopped(turn) && !self.random.percent(self.script.voice.late) {
                     return Ok(());
+                }
+                if !self.is_stopped(turn) && clause.0 < 1 << 16 {
+                    self.promises.stream(self.now, turn)?;
                 }
                 if clause.0 >= 1 << 16 {
                     return self.step(Input::Tts(turn, clause, event));
@@ -387,6 +398,14 @@ impl Stage {
     fn read_voice(&mut self) -> Result<(), String> {
         while self.call.is_hungry() {
             let Some((turn, clause, event)) = self.unread.pop_front() else { return Ok(()) };
+            if let TtsEvent::Audio(samples) = &event
+                && turn == self.call.turn()
+            {
+                let rate = self.script.voice_rate.unwrap_or(self.script.line.speaks.rate);
+                let before = if self.waiting.0 == turn { self.waiting.1 } else { Duration::ZERO };
+                self.waiting = (turn, before + rate.duration(samples.len() as u64));
+                Promises::waiting(self.now, self.waiting.1)?;
+            }
             self.step(Input::Tts(turn, clause, event))?;
         }
         if !self.unread.is_empty() && !self.reads {
@@ -463,9 +482,30 @@ impl Stage {
 
     fn step_audio(&mut self, audio: AudioIn<'_>) -> Result<(), String> {
         let now = self.instant();
+        self.audio_at = self.now;
         self.actions.clear();
         self.wake = self.call.handle(now, Input::Audio(audio), &mut self.actions);
         self.act(false)
+    }
+
+    /// 9: before the time it asked for, a call that is woken has nothing to do. Where the caller's audio stalls it looks
+    /// only now and then.
+    fn nudge(&mut self) -> Result<(), String> {
+        let (now, flows) = (self.instant(), self.audio_at + STALL * 9 / 10 > self.now);
+        if !self.script.nudged || !flows || self.call.is_over() || self.wake.is_none_or(|wake| wake.at <= now) {
+            return Ok(());
+        }
+        self.actions.clear();
+        self.wake = self.call.handle(now, Input::Wake, &mut self.actions);
+        let list = self.actions.list();
+        // A frame may leave a little before it must.
+        let frame = list.iter().any(|action| matches!(action, Action::Send { .. }));
+        match list.first() {
+            Some(action) if !frame => {
+                Err(format!("promise 9: nobody asked to be woken, and due at {:?} was {action:?}", self.now))
+            }
+            Some(_) | None => self.act(false),
+        }
     }
 
     /// Hands one input to the call and does what it asks.
@@ -514,6 +554,10 @@ impl Stage {
                         let from = self.sink.end().max(self.now);
                         self.played.resize(self.caller.samples(from), 0);
                         self.played.extend(&self.voice);
+                    }
+                    // A muted voice leaves as silence.
+                    if turn.is_none_or(|turn| turn == self.waiting.0) {
+                        self.waiting.1 = self.waiting.1.saturating_sub(Line::FRAME);
                     }
                     if let Some(turn) = turn {
                         let loudest = self.voice.iter().fold(0, |loudest, sample| sample.saturating_abs().max(loudest));

@@ -6,7 +6,7 @@ use super::{
     script::{Script, Utterance},
     sink::{Sink, Stretch},
 };
-use crate::call::{Action, Ask, Call, CallReport, Ending, Event, Input, Message, Turn};
+use crate::call::{Action, Ask, Call, CallReport, Ending, Event, Input, Message, SttEvent, Turn};
 
 /// Everything that happened.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub struct Trace {
     pub softened: Duration,
     /// When keys were pressed or controls came: they are answered like speech.
     pub prompted: Vec<Duration>,
+    /// What the recogniser said, and when.
+    recognised: Vec<(Duration, String)>,
 }
 
 impl Trace {
@@ -49,12 +51,16 @@ impl Trace {
             ahead_max: Duration::ZERO,
             softened: Duration::ZERO,
             prompted: Vec::new(),
+            recognised: Vec::new(),
         }
     }
 
     pub(crate) fn input(&mut self, at: Duration, input: &Input<'_>) {
         if matches!(input, Input::Key(_) | Input::Control(_)) {
             self.prompted.push(at);
+        }
+        if let Input::Stt(SttEvent::Partial { text } | SttEvent::Final { text }) = input {
+            self.recognised.push((at, text.clone()));
         }
     }
 
@@ -255,6 +261,21 @@ impl Trace {
         let speech = self.utterances.iter().map(|utterance| &utterance.at);
         speech.chain(&self.noises).any(|sound| sound.start < to && sound.end > from)
             || self.prompted.iter().any(|at| (from..to).contains(at))
+    }
+
+    /// The recogniser had given a word of it by then.
+    pub fn was_recognised(&self, utterance: &Utterance, by: Duration) -> bool {
+        let word =
+            |text: &str| text.split_whitespace().any(|word| utterance.text.split_whitespace().any(|w| w == word));
+        self.recognised.iter().any(|(at, text)| (utterance.at.start..=by).contains(at) && word(text))
+    }
+
+    /// How many clauses of a turn were given to the voice.
+    pub fn clauses(&self, turn: Turn) -> usize {
+        self.actions
+            .iter()
+            .filter(|(_, action)| matches!(action, Action::Speak { turn: of, aside: false, .. } if *of == turn))
+            .count()
     }
 
     /// When the simulation ended.

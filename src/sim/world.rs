@@ -67,6 +67,7 @@ pub fn invent(seed: u64) -> Script {
     if random.percent(15) {
         script.twice = random.between(5, 50);
     }
+    script.nudged = random.percent(20);
     script
 }
 

@@ -68,3 +68,19 @@ fn without_any_audio_the_call_ends() {
         .expect("after 30 s", |t| t.ending() == Some((s(30.0), Ending::NoAudio)))
         .play();
 }
+
+/// Regression: a stall over a second and a half ended what was said, and what came after it belonged to no utterance.
+#[test]
+fn a_sentence_that_a_long_stall_cuts_in_two_is_answered() {
+    for length in [1.6, 2.0, 3.0] {
+        for partials in [None, Some(ms(200))] {
+            story()
+                .caller(1.0..4.0, "vorrei prenotare un tagliando completo per martedì mattina presto")
+                .network_stalls(1.3..1.3 + length)
+                .script(|script| script.ears.partials = partials)
+                .expect("all of it is understood", |t| t.understood().join(" ").ends_with("mattina presto"))
+                .expect("answered", move |t| t.silence_after(1.3 + length.max(2.7)) < ms(2_500))
+                .play();
+        }
+    }
+}

@@ -65,3 +65,16 @@ fn while_keys_are_pressed_nobody_is_asked_whether_he_is_there() {
     }
     typing.expect("not asked", |t| t.spoken_at("È ancora").is_none()).play();
 }
+
+/// Regression: an entry that its pause ended while the answer was on its way began the caller's patience anew: of the two
+/// and a half seconds came three and a half.
+#[test]
+fn who_pressed_a_key_does_not_wait_longer() {
+    story()
+        .key(1.6, '1')
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .model(says("Certo.").after(s(6.0)))
+        .expect("both are understood", |t| t.understood() == ["vorrei prenotare un tagliando", "1"])
+        .expect("a filler in time", |t| t.silence_after(2.0) < ms(2_500))
+        .play();
+}

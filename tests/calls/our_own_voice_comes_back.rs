@@ -65,3 +65,17 @@ fn after_our_sentence_the_caller_is_answered_in_spite_of_the_echo() {
         .expect("in time", |t| t.silence_after(5.0) < s(1.3))
         .play();
 }
+
+/// Regression: a sentence that begins with a word we are just saying was taken for our own voice with that word, and the
+/// rest of it was nobody's.
+#[test]
+fn a_sentence_that_begins_with_a_word_of_ours_is_the_callers() {
+    story()
+        .greeting("Un attimo, controllo subito l'agenda per lei.")
+        .caller(1.0..3.2, "un momento che cerco la targa")
+        .until(14.0)
+        .expect("not talked over", |t| t.false_alarms() == 0)
+        .expect("understood", |t| t.understood() == ["un momento che cerco la targa"])
+        .expect("answered", |t| t.asks() == 1 && t.silence_after(3.2) < ms(2_500))
+        .play();
+}

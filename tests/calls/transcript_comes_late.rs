@@ -57,3 +57,19 @@ fn a_recogniser_without_commits_is_given_a_moment_for_its_final_text() {
         .expect("asked when it came", |t| t.asked_after(2.0) >= ms(800) && t.asked_after(2.0) <= ms(830))
         .play();
 }
+
+/// Regression: a word too short to be missed was taken for a noise before its text came, and its text for an old one.
+#[test]
+fn a_short_word_whose_text_comes_late_is_answered() {
+    for late in [1_200, 1_700, 2_400] {
+        story()
+            .no_partials()
+            .transcript_after(ms(late))
+            .caller(1.0..1.4, "domani")
+            .model(says("Va bene, domani."))
+            .expect("understood", |t| t.understood() == ["domani"])
+            .expect("answered", |t| t.said() == ["Va bene, domani."])
+            .expect("asked once", |t| t.asks() == 1)
+            .play();
+    }
+}

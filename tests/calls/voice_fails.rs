@@ -75,3 +75,13 @@ fn a_voice_that_has_failed_too_often_apologises_before_it_hangs_up() {
         })
         .play();
 }
+
+#[test]
+fn a_goodbye_that_is_never_said_is_not_waited_for_without_end() {
+    story()
+        .voice_hangs()
+        .settings(|settings| settings.duration_max_s = 5)
+        .until(80.0)
+        .expect("twelve seconds after it was due", |t| t.ending() == Some((s(17.0), Ending::TooLong)))
+        .play();
+}
