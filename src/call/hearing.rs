@@ -292,7 +292,8 @@ impl Call {
         if !(settled || usable || late) {
             return;
         }
-        let unheard = utterance.run_max >= SPEECH_SURE || utterance.cut;
+        // A recogniser that answers knows a short word from a noise; one that does not answer heard neither.
+        let unheard = utterance.run_max >= SPEECH_SURE || utterance.cut || commits && !settled;
         let (end, text_at) = (utterance.end, self.listen.text_at);
         let speech_end = self.listen.moment(end).unwrap_or(now);
         let ours = utterance.is_ours() && (text.is_empty() || contains(self.history.last_agent_text(), &text));

@@ -38,3 +38,15 @@ fn who_is_never_understood_is_asked_for_keys() {
         })
         .play();
 }
+
+#[test]
+fn a_short_answer_that_the_recogniser_does_not_answer_is_no_noise() {
+    story()
+        .no_partials()
+        .transcript_after(ms(20_000))
+        .caller(1.0..1.3, "sì")
+        .until(9.0)
+        .expect("told", |t| t.said().iter().any(|said| said.contains("Può ripetere?")))
+        .expect("in time", |t| t.silence_after(1.3) < ms(2_500))
+        .play();
+}

@@ -210,7 +210,11 @@ const PIECE: u64 = Rate::WIDE.samples(Duration::from_millis(100)) as u64;
 const QUIET: Duration = Duration::from_secs(4);
 /// After so long without anything received we ask whether anybody is there, and give up after as long again.
 const SILENT: Duration = Duration::from_secs(4);
-/// Commits in a row without a message of any kind after which nobody listens any more, though pings are answered.
+/// Who sent a message within this is there, and has nothing to say where it does not answer a commit: partial texts
+/// come about once a second.
+const TALKING: Duration = Duration::from_secs(1);
+/// Commits in a row that were not answered by somebody who says nothing at all, after which it is taken for dead,
+/// though it answers pings.
 const UNANSWERED_MAX: u32 = 2;
 /// How long the last texts may take when the caller has gone.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -322,13 +326,16 @@ impl Listening {
                         return Ok(());
                     }
                     if line.answer_due.is_some_and(|due| now >= due) {
-                        // Not every commit is answered: there was nothing left to say.
                         line.answer_due = None;
-                        line.unanswered += 1;
+                        if now < line.said_at + TALKING {
+                            // Not every commit is answered: there was nothing left to say.
+                            self.committed(line, line.asked).await;
+                        } else {
+                            line.unanswered += 1;
+                        }
                         if line.unanswered >= UNANSWERED_MAX {
                             return Err(ProviderError::upstream(NAME, Kind::Stalled, "it has nothing to say any more"));
                         }
-                        self.committed(line, line.asked).await;
                     }
                     line.stay(&self.dialect).await?;
                 }
@@ -339,7 +346,7 @@ impl Listening {
     /// Reads a message.
     async fn said(&mut self, line: &mut Line, text: &str) -> Result<(), ProviderError> {
         line.received();
-        line.unanswered = 0;
+        (line.said_at, line.unanswered) = (Instant::now(), 0);
         let reading = self.dialect.read(text);
         if reading.failed {
             return Err(ProviderError::upstream(NAME, Kind::Cut, "it reports an error of its own"));
@@ -397,7 +404,9 @@ struct Line {
     asked: usize,
     /// When the answer to them is given up.
     answer_due: Option<Instant>,
-    /// Commits in a row after which not a message came.
+    /// When it last said anything.
+    said_at: Instant,
+    /// Commits in a row after which it did not.
     unanswered: u32,
     /// It has heard some audio.
     heard: bool,
@@ -421,6 +430,7 @@ impl Line {
             origin: start as i64,
             asked: 0,
             answer_due: None,
+            said_at: now,
             unanswered: 0,
             heard: false,
             useful: false,
