@@ -214,6 +214,11 @@ impl Stage {
             self.now = self.now.max(at);
             if let Some(freeze) = self.script.freezes.iter().find(|freeze| freeze.contains(&self.now)) {
                 self.now = freeze.end;
+                // The driver looks at its deadlines before it reads what came meanwhile.
+                if wake.is_some_and(|wake| wake <= self.now) {
+                    self.step(Input::Wake)?;
+                    continue;
+                }
             }
             if event == Some(at) {
                 self.nudge()?;
