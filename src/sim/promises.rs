@@ -410,7 +410,8 @@ impl Promises {
             let limit = spoken + DEAD_AIR_MAX + self.lead;
             let limit = limit + self.held_up(spoken, limit);
             let goes_on = trace.is_busy_between(spoken, limit);
-            if !understood || goes_on || limit > end {
+            let unheard = self.mute.iter().any(|mute| mute.start < utterance.at.end && mute.end > utterance.at.start);
+            if !understood || unheard || goes_on || limit > end {
                 continue;
             }
             // What we were saying when the caller began does not count, unless we go on saying it.
@@ -453,7 +454,8 @@ impl Promises {
                 let says = |key| Language::Italian.phrases().text(key).contains(text.as_str());
                 // Asked to repeat, because nothing of it was recognised; or the call had to end just then.
                 (from..until).contains(at) && says("call.trouble") && !trace.was_recognised(utterance, *at)
-                    || (from..to + DEAD_AIR_MAX + late).contains(at) && says("call.goodbye_time")
+                    || (from..to + DEAD_AIR_MAX + late).contains(at)
+                        && (says("call.goodbye_time") || says("call.shutdown"))
             });
             if !over_us
                 && !unheard
