@@ -56,6 +56,19 @@ async fn a_caller_who_cuts_in_is_not_talked_over() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_not_wanted_any_more_is_dropped() {
+    let script = Script::new(&["vorrei prenotare"], &[Answer::Silence]);
+    let shop = Running::start([tenant("rossi", "", 1, &script)], QUICK, 100);
+    let mut caller = shop.call("rossi").await;
+    caller.speak(800);
+    caller.until("the question", |c| c.text("conversation-update").contains("vorrei prenotare")).await;
+    caller.send(r#"{"type":"say","content":"Un avviso.","interruptAssistantEnabled":true}"#).await;
+    caller.until("the notice", |c| c.text("voice-input").contains("Un avviso")).await;
+    assert_eq!(script.dropped.load(std::sync::atomic::Ordering::SeqCst), 1, "while the call goes on");
+    shop.close().await;
+}
+
+#[tokio::test]
 async fn a_shutdown_says_so_and_closes_with_1012() {
     let script = Script::new(&[], &[]);
     let drain = DrainSettings { finish_s: 0, goodbye_s: 8 };

@@ -82,13 +82,19 @@ struct Carrier {
     speech: usize,
     /// Bytes of voice received.
     heard: usize,
+    /// Told so often to drop what it has not played.
+    cleared: usize,
 }
 
 impl Carrier {
     async fn open(shop: &Running, token: Option<&str>) -> Self {
-        let socket = shop.dial("/twilio/rossi", None).await.unwrap();
+        Self::open_at(shop, "/twilio/rossi", token).await
+    }
+
+    async fn open_at(shop: &Running, path: &str, token: Option<&str>) -> Self {
+        let socket = shop.dial(path, None).await.unwrap();
         let mut carrier =
-            Self { socket, wire: TwilioClient::new(STREAM, CALL), at: Duration::ZERO, speech: 0, heard: 0 };
+            Self { socket, wire: TwilioClient::new(STREAM, CALL), at: Duration::ZERO, speech: 0, heard: 0, cleared: 0 };
         let started = Started { token: token.map(|token| Pii::new(token.to_owned())), ..Started::default() };
         let first = owned(carrier.wire.connected());
         let second = owned(carrier.wire.start(&started));
@@ -120,7 +126,7 @@ impl Carrier {
                         Some(Ok(Message::Text(text))) => match self.wire.receive(Wire::Text(&text)).unwrap() {
                             FromServer::Audio(audio) => self.heard += audio.len(),
                             FromServer::Mark(name) => marks.push(name.to_owned()),
-                            FromServer::Clear => {}
+                            FromServer::Clear => self.cleared += 1,
                         },
                         Some(Ok(Message::Close(frame))) => return Some(frame.map_or(CloseCode::Status, |it| it.code)),
                         Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
@@ -175,6 +181,37 @@ async fn a_token_opens_one_stream_and_the_caller_is_known() {
     assert_eq!(records[0].caller.as_ref().unwrap().reveal(), "+393331234567");
     assert_eq!(records[0].peer.as_deref(), Some(CALL));
     assert_eq!(records[0].end.as_ref().unwrap().ending, Ending::CallerHungUp);
+}
+
+#[tokio::test]
+async fn what_twilio_has_not_played_is_dropped_when_the_caller_cuts_in() {
+    let long = "Allora le spiego tutto quanto con molta calma e senza alcuna fretta di finire.".repeat(2);
+    let script = Script::new(&["no aspetti un attimo"], &[]);
+    let shop = Running::start(
+        [tenant_with("rossi", &long, 2, None, &script)],
+        DrainSettings { finish_s: 0, goodbye_s: 0 },
+        100,
+    );
+    let mut carrier = Carrier::open(&shop, Some(TOKEN)).await;
+    let greeted = timeout(Duration::from_secs(20), carrier.until(|it| it.heard > 8_000)).await;
+    assert_eq!((greeted, carrier.cleared), (Ok(None), 0));
+    carrier.speech = 60;
+    let cleared = timeout(Duration::from_secs(20), carrier.until(|it| it.cleared > 0)).await;
+    assert_eq!(cleared, Ok(None), "a clear");
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_token_for_one_shop_opens_no_stream_of_another() {
+    let script = Script::new(&[], &[]);
+    let account = || Some(Twilio { verifier: Verifier::new(AUTH.into()), public_url: PUBLIC.into() });
+    let tenants = ["rossi", "bianchi"].map(|id| tenant_with(id, "Pronto, officina.", 2, account(), &script));
+    let shop = Running::start(tenants, DrainSettings { finish_s: 0, goodbye_s: 0 }, 100);
+    let token = rings(&shop).await;
+    let mut thief = Carrier::open_at(&shop, "/twilio/bianchi", Some(&token)).await;
+    assert_eq!(thief.until(|c| c.heard > 0).await, Some(CloseCode::Policy));
+    shop.close().await;
+    assert!(script.records.lock().unwrap().is_empty(), "nobody was called");
 }
 
 #[tokio::test]

@@ -262,6 +262,40 @@ async fn an_attack_from_another_tenant_finds_nothing() {
 }
 
 #[tokio::test]
+async fn what_one_shop_books_and_cancels_leaves_the_books_of_another_alone() {
+    let folder = Folder::new("apart");
+    let store = SqliteStore::open(folder.file()).await.expect("a new file");
+    let (rossi, bianchi) = (TenantId::new("rossi"), TenantId::new("bianchi"));
+    let mine = order(&rossi, 1, 0);
+    let kept = store.book(&rossi, &mine).await.expect("writable").expect("free").appointment;
+    // The same id, time and car, by a clock that is a year ahead.
+    let ahead = Timestamp::from_second(mine.asked.as_second() + 366 * 24 * 3600).expect("in range");
+    let wish = Order { asked: ahead, ..order(&rossi, 1, 0) };
+    let theirs = store.book(&bianchi, &wish).await.expect("writable").expect("free").appointment;
+    assert_eq!((&theirs.bay, &theirs.technician), (&kept.bay, &kept.technician), "nothing is taken there");
+    assert_eq!(store.outbox(&bianchi, 10).await.expect("readable")[0].number, 1, "their first confirmation");
+    for tenant in [&rossi, &bianchi] {
+        let note = Note {
+            key: Key::new(tenant, None, "take_message", &["x"]),
+            at: mine.asked,
+            name: None,
+            phone: None,
+            text: Pii::new("richiamatemi".into()),
+        };
+        assert!(store.take_message(tenant, &note).await.expect("writable"));
+        assert_eq!(store.messages(tenant, 10).await.expect("readable")[0].number, 1, "their first message");
+    }
+    let gone = Cancel { key: wish.key, id: wish.id, asked: mine.asked, confirmation: wish.confirmation };
+    assert!(store.cancel(&bianchi, &gone).await.expect("writable").is_ok());
+
+    let standing = store.find(&rossi, &Query { limit: 10, ..Query::default() }).await.expect("readable");
+    assert_eq!(standing, [kept], "it stands as it was");
+    let second = Order { plate: mine.plate.clone(), ..order(&rossi, 2, 30) };
+    let refused = store.book(&rossi, &second).await.expect("writable").expect_err("the car is there already");
+    assert!(matches!(refused, Refusal::CarTaken(_)), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_file_is_opened_again_with_everything_in_it() {
     let folder = Folder::new("again");
     let tenant = TenantId::new("rossi");

@@ -100,13 +100,11 @@ impl Call {
         }
     }
 
-    /// An entry ended by its pause. Returns whether one did: somebody who speaks meanwhile cuts in on its answer.
-    pub(super) fn settle_keys(&mut self, now: Instant, actions: &mut Actions) -> bool {
-        let entry = self.keypad.due(now, Settings::ms(self.setup.settings.keys_pause_ms));
-        if let Some(entry) = &entry {
-            self.entered(now, entry, actions);
+    /// An entry ended by its pause.
+    pub(super) fn settle_keys(&mut self, now: Instant, actions: &mut Actions) {
+        if let Some(entry) = self.keypad.due(now, Settings::ms(self.setup.settings.keys_pause_ms)) {
+            self.entered(now, &entry, actions);
         }
-        entry.is_some()
     }
 
     pub(super) fn keys_wake(&self) -> Option<Instant> {
@@ -116,10 +114,23 @@ impl Call {
     fn entered(&mut self, now: Instant, entry: &str, actions: &mut Actions) {
         actions.push(Action::Tell(Event::Keys(entry.to_string())));
         if self.closing.is_none() {
+            let since = self.take_what_was_said(now, actions).unwrap_or(now);
             self.history.caller(entry);
             actions.push(Action::Tell(Event::HistoryChanged));
-            self.think(now, now, actions);
+            self.think(now, since, actions);
         }
+    }
+
+    /// What the caller has said and nobody has answered yet is answered together with the entry. Returns when it ended.
+    fn take_what_was_said(&mut self, now: Instant, actions: &mut Actions) -> Option<Instant> {
+        let waits = self.reply.is_none() && !self.listen.is_speaking(now);
+        let utterance = self.listen.utterance.as_ref().filter(|it| waits && !it.is_empty() && !it.is_ours())?;
+        let (text, end) = (utterance.text(), utterance.end);
+        let ended = self.listen.moment(end);
+        self.take_utterance(now, actions);
+        self.history.caller(&text);
+        actions.push(Action::Tell(Event::Transcript { role: Role::Caller, last: true, text }));
+        ended
     }
 
     /// Weighs whether the caller is cutting in.
@@ -239,7 +250,7 @@ impl Call {
 
     /// The utterance is complete, or it was nothing.
     fn take_utterance(&mut self, now: Instant, actions: &mut Actions) {
-        if self.listen.take(now, self.setup.stt_commits) {
+        if self.listen.take(now, self.setup.stt_commits, actions) {
             actions.push(Action::Tell(Event::SpeechStopped(Role::Caller, self.turn)));
         }
     }

@@ -197,7 +197,11 @@ impl Listen {
     }
 
     /// The utterance is complete, or it was nothing: the next words are a new one. Returns whether there was one.
-    pub(crate) fn take(&mut self, now: Instant, commits: bool) -> bool {
+    pub(crate) fn take(&mut self, now: Instant, commits: bool, actions: &mut Actions) -> bool {
+        if commits {
+            // What the recogniser still holds of it must not come with the next one.
+            self.commit(actions);
+        }
         let Some(utterance) = self.utterance.take() else { return false };
         let pending = utterance.commit.filter(|_| commits && !utterance.is_settled(commits));
         self.taken = Some(Taken { text: utterance.text(), at: now, pending, noise: false });

@@ -219,17 +219,18 @@ impl Call {
         if self.answered.is_none() {
             return false;
         }
+        let before = self.turn;
         self.settle_cut_in(now, actions);
         self.settle_utterance(now, actions);
-        let entered = self.settle_keys(now, actions);
+        self.settle_keys(now, actions);
         self.settle_patience(now, actions);
         if self.over.is_some() {
             return false;
         }
         self.settle_voice(now, actions);
-        // What we were held for was nothing: the voice goes on at once.
+        // In a new turn the caller may be cutting in already; and what we were held for may have been nothing.
         let nothing = self.cut_in.is_some() && self.listen.utterance.is_none();
-        let more = entered || nothing;
+        let more = nothing || self.turn != before;
         more | self.settle_reply(now, actions) | self.settle_silence(now, actions) | self.settle_ending(now, actions)
     }
 

@@ -322,8 +322,13 @@ impl Call {
         if !self.mouth.is_drained(now) {
             return false;
         }
+        // The voice failed in every clause of it: the caller waits for an answer and is told.
+        let mute = !reply.scripted && reply.report.first_audio.is_none() && self.closing.is_none();
         self.end_reply(now, false, actions);
         self.quiet_since = Some(now);
+        if mute {
+            self.say(now, self.phrases.text("call.trouble").to_string(), true, None, false, actions);
+        }
         true
     }
 

@@ -11,6 +11,9 @@ use super::{
 /// An aside that has begun and does not go on is given up after this.
 const ASIDE_MAX: Duration = Duration::from_secs(6);
 
+/// Sooner than this nobody is impatient, whatever the settings say: fillers would follow one another in the same moment.
+const PATIENCE_MIN: Duration = Duration::from_millis(100);
+
 /// The call is ending.
 #[derive(Debug)]
 pub(crate) struct Closing {
@@ -61,7 +64,7 @@ impl Call {
         let settings = &self.setup.settings;
         let heard_until = self.mouth.voiced_until().filter(|until| *until > reply.since).unwrap_or(reply.since);
         let from = reply.patience_from.map_or(heard_until, |from| from.max(heard_until));
-        let filler = (from + Settings::ms(settings.filler_ms), Deadline::Filler);
+        let filler = (from + Settings::ms(settings.filler_ms).max(PATIENCE_MIN), Deadline::Filler);
         if reply.in_aside() {
             return Some((from + ASIDE_MAX, Deadline::Filler));
         }
@@ -71,7 +74,7 @@ impl Call {
             return Some((filler.0, Deadline::Answer));
         }
         let patience = self.tools.waiting_since(reply.turn).map(|since| {
-            let waits = since.max(from) + Settings::ms(settings.patience_ms);
+            let waits = since.max(from) + Settings::ms(settings.patience_ms).max(PATIENCE_MIN);
             (waits, Deadline::Patience)
         });
         let answer = match reply.source {

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::call::{
     Action, Actions, Control, Event, Message, Role, ToolKind, Turn,
-    limits::{CLAUSE_CHARS_MAX, CLAUSES_MAX, DEAD_AIR_MAX, HISTORY_MAX, TURNS_MAX, UTTERANCE_CHARS_MAX, VOICE_AHEAD},
+    limits::{
+        CLAUSE_CHARS_MAX, CLAUSES_MAX, DEAD_AIR_MAX, HISTORY_MAX, STALL_MAX, TURNS_MAX, UTTERANCE_CHARS_MAX,
+        VOICE_AHEAD,
+    },
 };
 use crate::language::Language;
 
@@ -56,6 +59,8 @@ pub struct Promises {
     excused: bool,
     /// While our own process stands still nobody can be answered; afterwards it is as late as that, and no later.
     freezes: Vec<Range<Duration>>,
+    /// What is said on a mute line nobody can understand.
+    mute: Vec<Range<Duration>>,
     /// What the line holds ahead at most.
     lead: Duration,
     /// What the line still plays of what was stopped.
@@ -66,12 +71,14 @@ pub struct Promises {
 
 impl Promises {
     pub(crate) fn new(script: &Script) -> Self {
-        let mut freezes = script.freezes.clone();
+        // The network delivers late, and a line that goes mute in mid-word is believed to be speaking for a while.
+        let mute = script.mute.iter().map(|mute| mute.start..mute.end.min(mute.start + STALL_MAX));
+        let mut freezes: Vec<Range<Duration>> =
+            script.freezes.iter().chain(&script.stalls).cloned().chain(mute).collect();
         freezes.sort_by_key(|freeze| freeze.start);
-        let stalls = !script.stalls.is_empty() || !script.mute.is_empty();
         let muted = script.controls.iter().any(|(_, control)| matches!(control, Control::MuteAgent(true)));
         let unspoken = script.voice.fails > 0 || script.settings.filler_ms > 1_800;
-        let deaf = script.ears.dies.is_some() || script.ears.hostile > 0;
+        let hostile = script.ears.hostile > 0;
         Self {
             stopped: None,
             started: Vec::new(),
@@ -85,9 +92,10 @@ impl Promises {
             turns_told: BTreeSet::new(),
             stops: Vec::new(),
             said: Vec::new(),
-            clear: !stalls && !deaf && script.twice == 0 && script.jumbled.is_none() && script.controls.is_empty(),
-            excused: stalls || unspoken || deaf || muted || script.ears.finals > Duration::from_millis(600),
+            clear: !hostile && script.twice == 0 && script.jumbled.is_none() && script.controls.is_empty(),
+            excused: unspoken || hostile || muted || script.ears.finals > Duration::from_millis(600),
             freezes,
+            mute: script.mute.clone(),
             lead: script.line.lead,
             tail: if script.line.clears { Duration::ZERO } else { script.line.lead },
             plain: script.voice_rate.is_none_or(|rate| rate == script.line.speaks.rate),
@@ -402,7 +410,8 @@ impl Promises {
             let limit = spoken + DEAD_AIR_MAX + self.lead;
             let limit = limit + self.held_up(spoken, limit);
             let goes_on = trace.is_busy_between(spoken, limit);
-            if !understood || goes_on || limit > end {
+            let unheard = self.mute.iter().any(|mute| mute.start < utterance.at.end && mute.end > utterance.at.start);
+            if !understood || unheard || goes_on || limit > end {
                 continue;
             }
             // What we were saying when the caller began does not count, unless we go on saying it.
@@ -436,6 +445,7 @@ impl Promises {
             let (from, to) = (utterance.at.start.saturating_sub(Duration::from_secs(1)), utterance.at.end);
             let late = self.held_up(from, to + UNDERSTOOD_WITHIN);
             let until = to + UNDERSTOOD_WITHIN + late;
+            let unheard = self.mute.iter().any(|mute| mute.start < until && mute.end > utterance.at.start);
             let over_us = trace.heard().iter().any(|stretch| stretch.to > from && stretch.from < to + late);
             let others = trace.is_busy_between(from, utterance.at.start) || trace.is_busy_between(to, until);
             let ends = trace.ending().map_or(trace.end(), |(at, _)| at) < until;
@@ -444,9 +454,11 @@ impl Promises {
                 let says = |key| Language::Italian.phrases().text(key).contains(text.as_str());
                 // Asked to repeat, because nothing of it was recognised; or the call had to end just then.
                 (from..until).contains(at) && says("call.trouble") && !trace.was_recognised(utterance, *at)
-                    || (from..to + DEAD_AIR_MAX + late).contains(at) && says("call.goodbye_time")
+                    || (from..to + DEAD_AIR_MAX + late).contains(at)
+                        && (says("call.goodbye_time") || says("call.shutdown"))
             });
             if !over_us
+                && !unheard
                 && !others
                 && !told
                 && !ends

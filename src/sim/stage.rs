@@ -39,8 +39,8 @@ enum Due {
     /// A frame that the network kept back.
     Late(u64),
     Stt(SttEvent),
-    /// Words up to here are recognised; `None`: whatever was said until then.
-    Partial,
+    /// Words up to here are recognised.
+    Partial(Duration),
     Final {
         until: Duration,
         commit: Option<u32>,
@@ -81,7 +81,7 @@ pub struct Stage {
     next: u64,
     wake: Option<Wake>,
     actions: Actions,
-    /// Every word, with the time its sound ends.
+    /// Every word, with the time its sound has come.
     words: Vec<(Duration, String)>,
     /// Words that were given in finals.
     fixed: usize,
@@ -144,7 +144,7 @@ impl Stage {
             let length = utterance.at.end.saturating_sub(utterance.at.start);
             for (place, word) in spoken.iter().enumerate() {
                 let end = utterance.at.start + length * (place as u32 + 1) / spoken.len() as u32;
-                words.push((end, (*word).to_string()));
+                words.push((arrives(&script, end), (*word).to_string()));
             }
         }
         let sounds = script.utterances.iter().map(|utterance| utterance.at.clone());
@@ -214,6 +214,11 @@ impl Stage {
             self.now = self.now.max(at);
             if let Some(freeze) = self.script.freezes.iter().find(|freeze| freeze.contains(&self.now)) {
                 self.now = freeze.end;
+                // The driver looks at its deadlines before it reads what came meanwhile.
+                if wake.is_some_and(|wake| wake <= self.now) {
+                    self.step(Input::Wake)?;
+                    continue;
+                }
             }
             if event == Some(at) {
                 self.nudge()?;
@@ -233,17 +238,18 @@ impl Stage {
         let ears = self.script.ears;
         if let Some(delay) = ears.partials {
             for (end, _) in self.words.clone() {
-                self.later(end + delay, Due::Partial);
+                self.later(end + delay, Due::Partial(end));
             }
         }
         for utterance in self.script.utterances.clone() {
+            let end = arrives(&self.script, utterance.at.end);
             if !ears.commits {
-                self.later(utterance.at.end + ears.finals, Due::Final { until: utterance.at.end, commit: None });
+                self.later(end + ears.finals, Due::Final { until: end, commit: None });
             }
             if let Some(delay) = ears.turns {
                 // An engine that ends a turn has said all of it before.
-                self.later(utterance.at.end + delay, Due::Final { until: utterance.at.end, commit: None });
-                self.later(utterance.at.end + delay, Due::Stt(SttEvent::End));
+                self.later(end + delay, Due::Final { until: end, commit: None });
+                self.later(end + delay, Due::Stt(SttEvent::End));
             }
         }
         if let Some(at) = ears.dies {
@@ -287,9 +293,8 @@ impl Stage {
                 }
                 self.step(Input::Stt(event))
             }
-            Due::Partial => {
-                let delay = self.script.ears.partials.unwrap_or_default();
-                let text = self.words_until(self.now.saturating_sub(delay));
+            Due::Partial(until) => {
+                let text = self.words_until(until);
                 if text.is_empty() || hostile { Ok(()) } else { self.step(Input::Stt(SttEvent::Partial { text })) }
             }
             Due::Final { until, commit } => {
@@ -371,7 +376,7 @@ impl Stage {
     fn again(&mut self, due: &Due) {
         let may = match due {
             Due::Stt(_)
-            | Due::Partial
+            | Due::Partial(_)
             | Due::Final { .. }
             | Due::SttDies
             | Due::Tool(..)
@@ -645,6 +650,11 @@ impl Stage {
     fn instant(&self) -> Instant {
         self.origin + self.now
     }
+}
+
+/// When what was said at this time reaches the recogniser: after the network's stall.
+fn arrives(script: &Script, at: Duration) -> Duration {
+    script.stalls.iter().filter(|stall| stall.contains(&at)).map(|stall| stall.end).fold(at, Duration::max)
 }
 
 /// What no recogniser should say then.

@@ -78,3 +78,15 @@ fn who_pressed_a_key_does_not_wait_longer() {
         .expect("a filler in time", |t| t.silence_after(2.0) < ms(2_500))
         .play();
 }
+
+/// Regression: an entry whose pause ended just after a sentence was answered without it.
+#[test]
+fn a_sentence_that_waits_for_its_end_is_answered_with_the_entry() {
+    story()
+        .key(1.6, '1')
+        .caller(1.9..3.2, "e mi chiamo")
+        .settings(|settings| settings.interruption.words_min = 4)
+        .model(says("Grazie."))
+        .expect("both", |t| t.questions()[0].1.messages.len() == 2 && t.understood() == ["e mi chiamo", "1"])
+        .play();
+}

@@ -2,6 +2,20 @@
 
 use pronto::sim::story::{asks, done, ms, says, says_and_asks, story};
 
+/// Regression: with no patience at all every filler and every apology was due in the same moment, and that was a panic.
+#[test]
+fn a_shop_without_patience_ends_no_call() {
+    story()
+        .caller(0.5..2.0, "mi prenoti per martedì")
+        .read("find_slots", ms(4_000), done())
+        .model(asks("find_slots"))
+        .model(says("Alle nove."))
+        .settings(|settings| (settings.filler_ms, settings.patience_ms) = (0, 0))
+        .until(20.0)
+        .expect("something is said", |t| t.voice() > ms(500))
+        .play();
+}
+
 #[test]
 fn a_quick_tool_needs_no_filler() {
     story()

@@ -73,3 +73,17 @@ fn a_short_word_whose_text_comes_late_is_answered() {
             .play();
     }
 }
+
+/// Regression: taken before it was committed, a sentence came a second time with the text of the next one.
+#[test]
+fn what_was_taken_before_the_commit_is_not_heard_again_with_the_next() {
+    story()
+        .settings(|settings| {
+            settings.endpointing.commit_ms = 1_500;
+            settings.endpointing.transcript_ms_max = 50;
+        })
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .caller(7.0..8.0, "domani alle nove")
+        .expect("each once", |t| t.understood() == ["vorrei prenotare un tagliando", "domani alle nove"])
+        .play();
+}

@@ -44,6 +44,19 @@ fn one_clause_that_fails_is_left_out() {
         .play();
 }
 
+/// Regression: an answer of one clause, whose voice failed, ended without a sound: the caller waited for what was over.
+#[test]
+fn an_answer_without_a_voice_is_apologised_for() {
+    // This seed of chance fails the first clause, and not the second.
+    story()
+        .script(|script| script.voice.fails = 40)
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .model(says("Certo."))
+        .expect("told", |t| t.said().iter().any(|said| said.contains("Può ripetere?")))
+        .expect("in time", |t| t.silence_after(2.0) < ms(2_500))
+        .play();
+}
+
 #[test]
 fn a_question_that_could_not_be_spoken_is_not_waited_for() {
     // This seed of chance fails the first two clauses.

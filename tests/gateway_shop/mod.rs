@@ -52,6 +52,8 @@ pub struct Script {
     pub then: Option<Then>,
     /// How long a tool takes.
     pub tool_takes: Duration,
+    /// Answers of the model that were dropped before their end.
+    pub dropped: AtomicUsize,
     /// The records of ended calls.
     pub records: Mutex<Vec<CallRecord>>,
 }
@@ -76,6 +78,15 @@ impl Script {
             answers: Mutex::new(answers.iter().cloned().collect()),
             ..Self::default()
         })
+    }
+}
+
+/// An answer that has no end; it is counted when it is dropped.
+struct Endless(Arc<Script>);
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        self.0.dropped.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -128,11 +139,18 @@ impl Llm for Scripted {
         let events = match answer {
             Answer::Words(words) => vec![LlmEvent::Words(words), LlmEvent::Done(Finish::Said)],
             Answer::Book => vec![
-                LlmEvent::Tool { id: "t1".into(), name: "book".into(), arguments: "{}".into() },
+                LlmEvent::Tool { id: "t1".into(), name: "book".into(), arguments: r#"{"name":"Ottavia"}"#.into() },
                 LlmEvent::Done(Finish::Tools),
             ],
             Answer::Panic => panic!("a bug on purpose"),
-            Answer::Silence => return stream::pending().boxed(),
+            Answer::Silence => {
+                let endless = Endless(Arc::clone(&self.0));
+                return stream::pending()
+                    .inspect(move |_| {
+                        let _ = &endless;
+                    })
+                    .boxed();
+            }
         };
         stream::iter(events.into_iter().map(Ok)).boxed()
     }
