@@ -244,6 +244,15 @@ fn opening_hours_settle_an_ambiguous_hour() {
     assert_eq!(spoken::time("alle sei", Italian).map(TimeOfDay::likely), Some(time(18, 0, 0, 0)));
 }
 
+#[test]
+fn an_hour_of_eight_digits_is_no_time_and_no_overflow() {
+    for text in ["71582789am", "4294967295pm", "at 99999999999am", "alle 71582789"] {
+        for language in [Italian, English] {
+            assert_eq!(spoken::time(text, language), None, "{text}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -262,7 +271,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_breaks_it(text in "\\PC{0,80}") {
+    fn no_text_breaks_it(text in prop_oneof!["\\PC{0,80}", "(alle|at|[0-9]{1,12}(am|pm|h|:)?|past|to|e|meno| ){1,12}"]) {
         for language in [Italian, English] {
             let _ = spoken::time(&text, language).map(TimeOfDay::likely);
             let _ = spoken::asked_time(&text, language);

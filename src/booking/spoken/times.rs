@@ -314,8 +314,11 @@ fn english(here: &[Word]) -> Option<(Clock, usize)> {
     }
     // "9am", "10pm"
     if let Some((number, half_name)) = first.split_at_checked(first.len().saturating_sub(2))
-        && let Some(clock) =
-            number.parse::<u32>().ok().map(|hour| hour * 60).or_else(|| digits(number).map(|c| c.minutes))
+        && let Some(clock) = number
+            .parse::<u32>()
+            .ok()
+            .and_then(|hour| hour.checked_mul(60))
+            .or_else(|| digits(number).map(|c| c.minutes))
         && clock < 1440
         && let Some(minutes) = half(half_name, clock)
     {
