@@ -52,9 +52,12 @@ impl Call {
         self.speak_queue(now);
     }
 
-    /// Begins the next sentence of the queue, if nothing is being said.
+    /// Begins the next sentence of the queue, if nothing is being said. A caller who speaks would cut it at once, and the
+    /// next one too: what may be interrupted waits until they have finished.
     pub(super) fn speak_queue(&mut self, now: Instant) -> bool {
-        if self.reply.is_some() {
+        let caller_speaks = self.listen.utterance.is_some() && self.closing.is_none();
+        let waits = caller_speaks && self.queue.front().is_some_and(|script| script.interruptible);
+        if self.reply.is_some() || waits {
             return false;
         }
         let Some(script) = self.queue.pop_front() else { return false };

@@ -148,8 +148,8 @@ pub struct Made {
     pub wav: PathBuf,
 }
 
-/// Calls at once: each is a gateway, a lab and a caller, and a machine that is overloaded measures itself.
-static LINES: Semaphore = Semaphore::const_new(16);
+/// Calls at once. All of ours take two cores of this decade to two thirds; a machine that is overloaded measures itself.
+static LINES: Semaphore = Semaphore::const_new(32);
 
 impl Plan {
     pub async fn play(&self) -> Made {
