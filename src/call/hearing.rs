@@ -310,13 +310,13 @@ impl Call {
         let ours = utterance.is_ours() && (text.is_empty() || contains(self.history.last_agent_text(), &text));
         self.take_utterance(now, actions);
         if text.trim().is_empty() || ours {
+            if !ours {
+                self.listen.was_silent();
+            }
             if unheard && !ours {
                 self.ask_again(now, actions);
             } else {
                 // A noise, after which whatever was said before it still wants its answer.
-                if !ours {
-                    self.listen.it_was_a_noise();
-                }
                 self.owed |= self.history.is_unanswered();
             }
             return;

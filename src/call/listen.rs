@@ -49,8 +49,8 @@ struct Taken {
     at: Instant,
     /// The commit that the recogniser has not answered.
     pending: Option<u32>,
-    /// It was taken for a noise: should it have been words after all, they are answered.
-    noise: bool,
+    /// Nothing was understood, and so nothing answered: should words come after all, they are heard.
+    silent: bool,
 }
 
 /// What a piece of audio brought.
@@ -172,8 +172,8 @@ impl Listen {
 
     /// A text that comes after the utterance was taken as complete, and still belongs to it.
     fn is_stale(&self, now: Instant, text: &str) -> bool {
-        let Some(Taken { text: taken, at, pending, noise }) = &self.taken else { return false };
-        if *noise || now >= *at + STALE_TEXT {
+        let Some(Taken { text: taken, at, pending, silent }) = &self.taken else { return false };
+        if *silent || now >= *at + STALE_TEXT {
             return false;
         }
         // Finals come before the answer to their commit, so with that answer still out this text is an old one.
@@ -204,14 +204,14 @@ impl Listen {
         }
         let Some(utterance) = self.utterance.take() else { return false };
         let pending = utterance.commit.filter(|_| commits && !utterance.is_settled(commits));
-        self.taken = Some(Taken { text: utterance.text(), at: now, pending, noise: false });
+        self.taken = Some(Taken { text: utterance.text(), at: now, pending, silent: false });
         true
     }
 
-    /// What was taken was a noise, as far as we know.
-    pub(crate) fn it_was_a_noise(&mut self) {
+    /// Nothing was understood of what was taken.
+    pub(crate) fn was_silent(&mut self) {
         if let Some(taken) = &mut self.taken {
-            taken.noise = true;
+            taken.silent = true;
         }
     }
 

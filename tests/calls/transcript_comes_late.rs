@@ -58,7 +58,8 @@ fn a_recogniser_without_commits_is_given_a_moment_for_its_final_text() {
         .play();
 }
 
-/// Regression: a word too short to be missed was taken for a noise before its text came, and its text for an old one.
+/// Regression: a word too short to be missed was taken for a noise before its text came, and its text for an old one. Where
+/// the caller was being asked to repeat it, the text cuts that short.
 #[test]
 fn a_short_word_whose_text_comes_late_is_answered() {
     for late in [1_200, 1_700, 2_400] {
@@ -68,7 +69,7 @@ fn a_short_word_whose_text_comes_late_is_answered() {
             .caller(1.0..1.4, "domani")
             .model(says("Va bene, domani."))
             .expect("understood", |t| t.understood() == ["domani"])
-            .expect("answered", |t| t.said() == ["Va bene, domani."])
+            .expect("answered", |t| t.said().last().is_some_and(|said| said == "Va bene, domani."))
             .expect("asked once", |t| t.asks() == 1)
             .play();
     }
