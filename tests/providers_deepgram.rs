@@ -282,6 +282,34 @@ async fn a_commit_that_nobody_answers_is_answered() {
 }
 
 #[tokio::test]
+async fn a_connection_that_answers_pings_and_no_commits_is_replaced() {
+    let server = server(|at, mut peer| async move {
+        let log = Log::default();
+        if at == 0 {
+            while peer.next().await.is_some() {}
+            return;
+        }
+        for (start, said) in [(0.0, "sì"), (0.1, "confermo")] {
+            while log.read(&mut peer, usize::MAX).await.as_deref() != Some("Finalize") {}
+            peer.send(results(start, 0.1, said, FROM_FINALIZE)).await.unwrap();
+        }
+        while log.read(&mut peer, usize::MAX).await.as_deref() != Some("CloseStream") {}
+    })
+    .await;
+    let engine = stt(&server, "model = 'nova-3'\ncommit_ms = 100");
+    // So long after now.
+    let later = |heard: Vec<Heard>, after| {
+        stream::once(sleep(Duration::from_millis(after))).flat_map(move |()| stream::iter(heard.clone()))
+    };
+    let first = later(vec![audio(0..1_600), Heard::Commit(1)], 1_200);
+    let second = later(vec![audio(1_600..3_200), Heard::Commit(2)], 1_800);
+    let caller = first.chain(second).chain(stream::pending()).boxed();
+    let events: Vec<_> = all(engine.listen(caller, Language::Italian).take(4)).await;
+    assert_eq!(events, [final_("sì"), committed(1), final_("confermo"), committed(2)], "the new one hears both");
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
 async fn a_final_that_reaches_the_commit_answers_it() {
     let server = server(|_, mut peer| async move {
         let log = Log::default();
