@@ -153,6 +153,8 @@ impl Play {
         let lab = Lab::start(self.lab.clone()).await?;
         let books = self.folder.join("officina-rossi.sqlite");
         let (tenant, day) = shop::open(&lab, &books).await?;
+        wait("the shop learns its own sentences by heart ...");
+        tenant.prepare().await;
         let (id, token) = (tenant.id().clone(), shop::TOKEN);
         let expected = (shop::PLATE.to_owned(), day.at(10, 0, 0, 0));
 
