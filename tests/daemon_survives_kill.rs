@@ -8,8 +8,6 @@
     reason = "a test fails loudly, and watches the real clock"
 )]
 
-mod lab_shop;
-
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -20,9 +18,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lab_shop::{CALLER, ID, TOKEN, day, weekday, with_engines};
 use pronto::{
     audio::Format,
+    daemon::demo::shop::{CALLER, ID, TOKEN, day, weekday, with_engines},
     load::{
         caller::{Conversation, Happened, How, Lines, Moment, Placement, Scenario, Wire, call},
         lab::{
@@ -146,7 +144,8 @@ async fn a_booking_outlives_the_process_that_could_not_confirm_it() {
     let (config, file) = (folder.join("pronto.toml"), folder.join("data").join(format!("{ID}.sqlite")));
     fs::write(&config, "listen = \"127.0.0.1:0\"\ndata = \"data\"\n").unwrap();
     fs::write(folder.join(format!("tenants/{ID}.toml")), tenant).unwrap();
-    let (date, wish) = (day(&shop), weekday(day(&shop)));
+    let date = day(&shop, &jiff::Zoned::now().with_time_zone(shop.zone.rules().clone())).unwrap();
+    let wish = weekday(date);
 
     // From the caller's "sì, confermo" on the voice says nothing new: the booking cannot be confirmed in the two
     // seconds until it is given up, however fast or slow this machine is.

@@ -4,7 +4,7 @@
 //! telephones it over a real WebSocket in real time. What was promised is checked afterwards; what did not happen is
 //! said, and the exit code says so too.
 
-mod shop;
+pub mod shop;
 mod tell;
 mod verdict;
 mod watch;
@@ -53,9 +53,6 @@ pub struct Demo {
     #[arg(long, default_value = "data/demo", value_name = "FOLDER")]
     pub data: PathBuf,
 }
-
-/// The demo's caller.
-const CALLER: &str = "+393331234567";
 
 /// What the demo's caller says.
 pub const SCENARIO: &str = include_str!("../../config/lab/demo-booking.toml");
@@ -152,7 +149,7 @@ impl Play {
         wait("the lab learns what callers say ...");
         let lab = Lab::start(self.lab.clone()).await?;
         let books = self.folder.join("officina-rossi.sqlite");
-        let (tenant, day) = shop::open(&lab, &books).await?;
+        let (tenant, day) = shop::open(&lab.providers_toml(), &books).await?;
         wait("the shop learns its own sentences by heart ...");
         tenant.prepare().await;
         let (id, token) = (tenant.id().clone(), shop::TOKEN);
@@ -172,7 +169,7 @@ impl Play {
         let placement = Placement {
             address: format!("ws://{address}/{path}"),
             token: Some(token.into()),
-            from: Some(CALLER.into()),
+            from: Some(shop::CALLER.into()),
             wire,
         };
         wait("the caller prepares what to say ...");

@@ -57,15 +57,10 @@ impl Lab {
         let lab = lab::Lab::start(settings).await?;
         terminal
             .line(format!("The lab runs at {}. Put this into a tenant's file, then `pronto serve`:\n", lab.address()));
-        terminal.line(providers(&lab.openai_url(), &lab.deepgram_url()));
+        terminal.line(lab.providers_toml());
         terminal.line("Ctrl-C ends it.");
         tokio::signal::ctrl_c().await.context("Ctrl-C cannot be listened to")?;
         lab.stop().await;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// The `[providers]` of a tenant that uses the lab.
-pub(super) fn providers(openai: &str, deepgram: &str) -> String {
-    include_str!("../../config/lab/providers.toml").replace("{openai}", openai).replace("{deepgram}", deepgram)
 }

@@ -13,11 +13,10 @@ use std::{
 use anyhow::Context;
 
 use crate::{
-    booking,
     gateway::metrics::{self, Reload},
     providers::settings::{Engines, build},
     store::{SqliteStore, Store},
-    tenant::{Desk, Directory, Problem, Settings, Tenant, TenantId},
+    tenant::{Directory, Problem, Settings, Tenant, TenantId},
 };
 
 /// A folder of tenants.
@@ -131,9 +130,7 @@ impl Folder {
             None => self.open(&id).await?,
         };
         self.books.insert(id.clone(), Arc::clone(&books));
-        let named = booking::TenantId::new(id.as_str());
-        let desk = Desk::new(settings.shop, books, named, settings.profile.call.language);
-        let tenant = Tenant::new(settings.profile, engines, Arc::new(Arc::new(desk)));
+        let tenant = Tenant::of(settings, engines, books);
         let tenant = match self.directory.get(&id) {
             Some(former) => tenant.succeeding(&former),
             None => tenant,

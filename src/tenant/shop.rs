@@ -11,12 +11,13 @@ use std::{
 use secrecy::SecretString;
 use tokio::sync::Notify;
 
-use super::{Admission, Permit, TenantId, Tokens, Tools};
+use super::{Admission, Desk, Permit, Settings, TenantId, Tokens, Tools};
 use crate::{
-    booking::spoken,
+    booking::{self, spoken},
     call::{self, clauses},
     language::Language,
     providers::{Say, phrases, settings::Engines},
+    store::Store,
     transport::twilio_signature::Verifier,
 };
 
@@ -115,6 +116,14 @@ impl Tenant {
     /// A tenant that nobody has called yet.
     pub fn new(profile: Profile, engines: Engines, tools: Arc<dyn Tools>) -> Self {
         Self { profile, engines, tools, admission: Admission::new(), writes: Arc::default() }
+    }
+
+    /// The shop that these settings describe, with these engines and books.
+    pub fn of(settings: Settings, engines: Engines, books: Arc<dyn Store>) -> Self {
+        let Settings { profile, shop, providers: _ } = settings;
+        let named = booking::TenantId::new(profile.id.as_str());
+        let desk = Arc::new(Desk::new(shop, books, named, profile.call.language));
+        Self::new(profile, engines, Arc::new(desk))
     }
 
     /// The same shop with other settings: its calls and writes under way still count.

@@ -9,8 +9,6 @@
     reason = "a test fails by panicking, and tells the dialogue then"
 )]
 
-#[path = "../lab_shop/mod.rs"]
-mod lab_shop;
 mod shop;
 mod silence;
 

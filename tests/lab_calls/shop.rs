@@ -1,23 +1,26 @@
 //! The example shop with engines of the lab's, behind a real gateway, and somebody who calls it.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::civil::Date;
 use pronto::{
     audio::Format,
     booking::{Appointment, Query},
+    daemon::demo::shop::{CALLER, TOKEN, open, weekday},
     gateway::{self, DrainSettings, Gateway},
     load::{
         caller::{Conversation, Happened, Lines, Moment, Placement, Scenario, Wire, call},
         lab::{Lab, LabSettings, faults::Fault, journal::Endpoint, latency::Spread},
     },
-    providers::settings::build,
     store::{SqliteStore, Store},
-    tenant::{Desk, Directory, Settings, Tenant},
+    tenant::{Directory, Tenant},
 };
 use tokio::sync::{Semaphore, oneshot};
-
-use crate::lab_shop::{CALLER, TOKEN, day, weekday, with_engines};
 
 /// Books, answers whatever is asked again, and dials a number where nothing else is left.
 const SCENARIO: &str = r#"
@@ -164,7 +167,7 @@ impl Plan {
         settings.latency.chat.next = Spread::Fixed(40.0);
         let lab = Lab::start(settings).await.unwrap();
         let books = folder.join("books.sqlite");
-        let (tenant, day) = self.open(&lab, &books).await;
+        let (tenant, day) = self.shop(&lab, &books).await;
         assert_eq!(tenant.prepare().await, 0, "the house's own sentences are at hand");
         let id = tenant.id().clone();
         let directory = Arc::new(Directory::new());
@@ -236,7 +239,8 @@ impl Plan {
         }
     }
 
-    async fn open(&self, lab: &Lab, books: &std::path::Path) -> (Tenant, Date) {
+    /// The example shop with these engines.
+    async fn shop(&self, lab: &Lab, books: &Path) -> (Tenant, Date) {
         let mut text = String::new();
         text.extend(self.ears.iter().map(|ears| ears.settings(lab)));
         let openai = lab.openai_url();
@@ -244,13 +248,7 @@ impl Plan {
             "[providers.llm]\nkind = \"openai\"\nbase_url = \"{openai}\"\nkey = \"lab\"\nmodel = \"gpt-6-luna\"\n"
         ));
         text.extend(self.voices.iter().map(|voice| voice.settings(lab)));
-        let settings = Settings::parse(&with_engines(&text)).unwrap();
-        let engines = build(&settings.providers).unwrap();
-        let store = SqliteStore::open(books).await.unwrap();
-        let day = day(&settings.shop);
-        let named = pronto::booking::TenantId::new(settings.profile.id.as_str());
-        let desk = Desk::new(Arc::clone(&settings.shop), Arc::new(store), named, settings.profile.call.language);
-        (Tenant::new(settings.profile, engines, Arc::new(Arc::new(desk))), day)
+        open(&text, books).await.unwrap()
     }
 }
 

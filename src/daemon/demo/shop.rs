@@ -1,4 +1,4 @@
-//! The example shop, with the lab for its engines and a new book.
+//! The example shop, with the lab for its engines and new books.
 
 use std::{path::Path, sync::Arc};
 
@@ -10,44 +10,48 @@ use jiff::{
 
 use crate::{
     booking::{
-        self, Shop,
+        Shop,
         calendar::{self, Day},
     },
-    daemon::lab::providers,
     language::Language,
-    load::lab::Lab,
     providers::settings::build,
     store::SqliteStore,
-    tenant::{Desk, Settings, Tenant},
+    tenant::{Settings, Tenant},
 };
 
 /// The example tenant's file, as it is in the repository.
 const EXAMPLE: &str = include_str!("../../../config/tenants/officina-rossi.toml");
 
-/// Its token.
-pub(super) const TOKEN: &str = "officina-rossi-demo-token";
+/// Its name.
+pub const ID: &str = "officina-rossi";
 
-/// The plate that the demo's caller gives.
-pub(super) const PLATE: &str = "AB123CD";
+/// What opens its door.
+pub const TOKEN: &str = "officina-rossi-demo-token";
 
-/// Opens the shop, and finds the day on which its caller wants to come.
-pub(super) async fn open(lab: &Lab, books: &Path) -> anyhow::Result<(Tenant, Date)> {
-    let text = format!("{}\n{}", without_engines(EXAMPLE), providers(&lab.openai_url(), &lab.deepgram_url()));
-    let settings = Settings::parse(&text).map_err(|problems| {
+/// Who calls it.
+pub const CALLER: &str = "+393331234567";
+
+/// The plate of the caller's car.
+pub const PLATE: &str = "AB123CD";
+
+/// Opens the shop, and finds the day on which its caller wants to come. `engines` is its `[providers]`.
+pub async fn open(engines: &str, books: &Path) -> anyhow::Result<(Tenant, Date)> {
+    let settings = Settings::parse(&with_engines(engines)).map_err(|problems| {
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         anyhow!("the example shop has mistakes: {}", problems.join("; "))
     })?;
     let engines = build(&settings.providers)?;
-    let store = SqliteStore::open(books).await?;
-    let zone = settings.shop.zone.rules().clone();
-    let day = day(&settings.shop, &Zoned::now().with_time_zone(zone))
-        .context("the example shop is closed every morning of the next week")?;
-    let named = booking::TenantId::new(settings.profile.id.as_str());
-    let desk = Desk::new(Arc::clone(&settings.shop), Arc::new(store), named, settings.profile.call.language);
-    Ok((Tenant::new(settings.profile, engines, Arc::new(Arc::new(desk))), day))
+    let now = Zoned::now().with_time_zone(settings.shop.zone.rules().clone());
+    let day = day(&settings.shop, &now).context("the example shop is closed every morning of the next week")?;
+    let books = SqliteStore::open(books).await?;
+    Ok((Tenant::of(settings, engines, Arc::new(books)), day))
 }
 
-/// A tenant's file without its `[providers]`, and without the holidays of its owner: the demo works in August too.
+/// The example tenant's file with these `[providers]`, and without the holidays of its owner: it is open in August too.
+pub fn with_engines(providers: &str) -> String {
+    format!("{}\n{providers}", without_engines(EXAMPLE))
+}
+
 fn without_engines(text: &str) -> String {
     let mut engines = false;
     let kept = text.lines().filter(|line| {
@@ -60,7 +64,7 @@ fn without_engines(text: &str) -> String {
 }
 
 /// The next weekday from tomorrow on which the shop is open all morning. Within a week, so that its name is enough.
-fn day(shop: &Shop, now: &Zoned) -> Option<Date> {
+pub fn day(shop: &Shop, now: &Zoned) -> Option<Date> {
     (1..=6)
         .filter_map(|days| now.date().checked_add(days.days()).ok())
         .filter(|date| !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday))
@@ -73,7 +77,7 @@ fn day(shop: &Shop, now: &Zoned) -> Option<Date> {
 }
 
 /// The name of a day's weekday.
-pub(super) fn weekday(date: Date) -> String {
+pub fn weekday(date: Date) -> String {
     let names = Language::Italian.phrases().list("booking.weekdays");
     let at = date.weekday().to_monday_zero_offset() as usize;
     names.into_iter().nth(at).unwrap_or("domani").to_owned()
@@ -84,8 +88,7 @@ mod tests {
     use super::*;
 
     fn example() -> Arc<Shop> {
-        let text = format!("{}\n{}", without_engines(EXAMPLE), providers("http://127.0.0.1:1/v1", "ws://127.0.0.1:1"));
-        Settings::parse(&text).unwrap().shop
+        Settings::parse(&with_engines("[providers.llm]\nkind = \"receptionist\"\n")).unwrap().shop
     }
 
     #[test]

@@ -115,13 +115,11 @@ impl Lab {
 
     /// The `[providers]` section with which a gateway hears, thinks and speaks here.
     pub fn providers_toml(&self) -> String {
-        let (openai, deepgram) = (self.openai_url(), self.deepgram_url());
         let key = self.house.settings.key.as_deref().unwrap_or("lab");
-        format!(
-            "[providers.stt]\nkind = \"deepgram\"\nmodel = \"nova-3\"\nbase_url = \"{deepgram}\"\nkey = \"{key}\"\n\n\
-             [providers.llm]\nkind = \"openai\"\nmodel = \"gpt-6-luna\"\nbase_url = \"{openai}\"\nkey = \"{key}\"\n\n\
-             [providers.tts]\nkind = \"deepgram\"\nbase_url = \"{deepgram}\"\nkey = \"{key}\"\n"
-        )
+        include_str!("../../../config/lab/providers.toml")
+            .replace("{openai}", &self.openai_url())
+            .replace("{deepgram}", &self.deepgram_url())
+            .replace("{key}", key)
     }
 
     /// What goes wrong, and when: may be changed at any time.
