@@ -197,7 +197,7 @@ fn recognisers() -> Vec<(Plan, Becomes)> {
     for (name, ears, voice, slow, slower) in [
         ("nova", Ears::Nova, Voice::Aura, 150, Some((400, Becomes::Either))),
         ("flux", Ears::Flux, Voice::Aura, 150, None),
-        ("openai", Ears::Whole, Voice::Speech, 500, Some((1_800, Becomes::Number))),
+        ("openai", Ears::Whole, Voice::Speech, 500, Some((1_800, Becomes::Booked))),
     ] {
         let breaks = [
             (Breaks::Killed, Becomes::Number),
