@@ -150,7 +150,8 @@ impl Listen {
         if !text.is_empty() {
             self.text_at = Some(now);
             if self.is_stale(now, text) {
-                return false;
+                let Some(more) = self.more_than_taken(text) else { return false };
+                return self.recognised_more(event, more);
             }
             began = self.utterance.is_none();
             // Words without detected speech: a soft voice. They count from now.
@@ -181,6 +182,29 @@ impl Listen {
             || self.utterance.is_none()
                 && !taken.is_empty()
                 && (super::words::contains(taken, text) || super::words::contains(text, taken))
+    }
+
+    /// The answer to a commit may say more than what was taken before it came: the caller had gone on by then. The rest of
+    /// it is new.
+    fn more_than_taken(&self, text: &str) -> Option<String> {
+        let taken = self.taken.as_ref().filter(|taken| taken.pending.is_some() && !taken.text.is_empty())?;
+        let (tokens, known) = (text.split_whitespace().collect::<Vec<_>>(), super::words::words(&taken.text));
+        let same = (1..tokens.len()).find(|count| super::words::words(&tokens[..*count].join(" ")) == known)?;
+        Some(tokens[same..].join(" "))
+    }
+
+    fn recognised_more(&mut self, event: &SttEvent, more: String) -> bool {
+        let Some(utterance) = &mut self.utterance else { return false };
+        match event {
+            SttEvent::Final { .. } => utterance.hear(&SttEvent::Final { text: more }),
+            SttEvent::Partial { .. } => utterance.hear(&SttEvent::Partial { text: more }),
+            SttEvent::SpeechStarted
+            | SttEvent::EagerEnd
+            | SttEvent::Resumed
+            | SttEvent::End
+            | SttEvent::Committed { .. } => {}
+        }
+        false
     }
 
     /// Asks the recogniser to finish, once in each pause.

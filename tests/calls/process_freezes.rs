@@ -57,3 +57,20 @@ fn what_becomes_due_by_what_was_done_is_done_at_once() {
         }
     }
 }
+
+/// Regression: what the recogniser said of the next words in its answer to the commit of the last ones was dropped with it.
+#[test]
+fn the_first_words_of_who_goes_on_are_not_lost_with_an_old_text() {
+    for end in [4.3, 4.434, 4.6, 5.0] {
+        story()
+            .greeting("")
+            .caller(1.0..1.14, "sì")
+            .caller(4.16..6.26, "la targa è A B uno due tre C D")
+            .script(|script| {
+                script.ears.finals = ms(413);
+                script.freezes.push(s(1.004)..s(end));
+            })
+            .expect("every word, in order", |t| t.understood().join(" ") == "sì la targa è A B uno due tre C D")
+            .play();
+    }
+}
