@@ -196,7 +196,7 @@ impl Jitter {
                 self.heard = 0;
                 time
             });
-            let expected = origin + self.rate.duration(self.heard);
+            let expected = origin.saturating_add(self.rate.duration(self.heard));
             let (hole, back) = (time.saturating_sub(expected), expected.saturating_sub(time));
             if hole > HOLE_MAX || back > HOLE_MAX {
                 self.troubles.restarts += 1;
@@ -287,6 +287,15 @@ mod tests {
         assert_eq!(sequenced(&[u32::MAX, 0, 1]).0, [255, 0, 1]);
         let (out, troubles) = sequenced(&[5_000, 5_001, 1, 2]);
         assert_eq!((out.len(), troubles.restarts, troubles.late), (4, 1, 0));
+    }
+
+    #[test]
+    fn a_media_time_at_the_end_of_all_time_is_no_overflow() {
+        let mut jitter = Jitter::new(Rate::PHONE);
+        for time in [Duration::MAX, Duration::ZERO, Duration::MAX, Duration::MAX] {
+            jitter.push(&[0; 160], Some(time), None, &mut |_| 160);
+        }
+        assert_eq!(jitter.troubles().restarts, 2);
     }
 
     #[test]
