@@ -1,4 +1,8 @@
-//! Plays a script: the part of the gateway's driver, in virtual time, with fakes in the place of engines.
+//! Plays a script: the part of the gateway's driver, in virtual time. Its parts: the caller's line, and the
+//! fakes in the place of engines.
+
+mod engines;
+mod line;
 
 use std::{
     cmp::Reverse,
@@ -7,19 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    promises::Promises,
-    random::Random,
-    script::{CHAR, Ends, Script},
-    sink::Sink,
-    sound::{self, Caller},
-    trace::Trace,
-};
+use super::{promises::Promises, random::Random, script::Script, sink::Sink, sound::Caller, trace::Trace};
 use crate::{
     audio::{Decoder, Encoder, Line},
     call::{
-        Action, Actions, AudioIn, Call, ClauseId, Failed, Input, LlmEvent, Outcome, Setup, SttEvent, ToolAsk, ToolKind,
-        TtsEvent, Turn, Wake, WordTiming, limits::STALL,
+        Action, Actions, Call, ClauseId, Failed, Input, LlmEvent, Outcome, Setup, SttEvent, TtsEvent, Turn, Wake,
+        limits::STALL,
     },
     language::Language,
     privacy::Pii,
@@ -288,7 +285,7 @@ impl Stage {
             Due::Stt(event) => {
                 if hostile {
                     self.later(self.now + Duration::from_millis(300), Due::Stt(event.clone()));
-                    let nonsense = nonsense(&mut self.random);
+                    let nonsense = engines::nonsense(&mut self.random);
                     self.step(Input::Stt(nonsense))?;
                 }
                 self.step(Input::Stt(event))
@@ -309,7 +306,7 @@ impl Stage {
                 }
                 match commit {
                     Some(_) if hostile && self.random.percent(30) => {
-                        let nonsense = nonsense(&mut self.random);
+                        let nonsense = engines::nonsense(&mut self.random);
                         self.step(Input::Stt(nonsense))
                     }
                     Some(commit) => self.step(Input::Stt(SttEvent::Committed { commit })),
@@ -420,79 +417,6 @@ impl Stage {
         Ok(())
     }
 
-    /// The caller's line delivers a frame, or does not.
-    fn caller_frame(&mut self, number: u64) -> Result<(), String> {
-        let length = self.script.frame;
-        let from = length * number as u32;
-        if !self.call.is_over() {
-            self.later(from + length * 2, Due::Frame(number + 1));
-        }
-        if self.script.mute.iter().any(|mute| mute.contains(&from)) {
-            return Ok(());
-        }
-        if self.random.percent(self.script.jumbled.unwrap_or(0)) {
-            if self.random.percent(50) {
-                self.later(self.now + length + Duration::from_millis(1), Due::Late(number));
-            }
-            return Ok(());
-        }
-        if let Some(stall) = self.script.stalls.iter().find(|stall| stall.contains(&from)) {
-            self.stalled_until = self.stalled_until.max(stall.end);
-        }
-        if self.now < self.stalled_until {
-            // Delivered in a burst when the network is back.
-            self.later(self.stalled_until, Due::Late(number));
-            return Ok(());
-        }
-        self.deliver(number)
-    }
-
-    fn deliver(&mut self, number: u64) -> Result<(), String> {
-        let length = self.script.frame;
-        let from = self.caller.samples(length * number as u32);
-        let at = from..self.caller.samples(length * (number as u32 + 1));
-        let mut bytes = std::mem::take(&mut self.bytes);
-        let echo = self
-            .script
-            .echo
-            .map(|(decibels, delay)| (10f64.powf(f64::from(decibels) / 20.0), self.caller.samples(delay)));
-        let sound = match self.caller.frame(at.clone()) {
-            None if echo.is_some() => Some(self.caller.silence(at.len())),
-            sound => sound,
-        };
-        match (sound, echo) {
-            (Some(sound), Some((gain, delay))) => {
-                for (sample, at) in sound.iter_mut().zip(from..) {
-                    let ours = at.checked_sub(delay).and_then(|ago| self.played.get(ago)).copied().unwrap_or(0);
-                    *sample = sample.saturating_add((f64::from(ours) * gain) as i16);
-                }
-                self.encoder.encode(sound, &mut bytes);
-            }
-            (Some(sound), None) => self.encoder.encode(sound, &mut bytes),
-            (None, _) => self.encoder.silence(at.len(), &mut bytes),
-        }
-        // Every second piece lacks its last byte, which comes with the next one.
-        let whole = if self.script.odd_pieces && number.is_multiple_of(2) { bytes.len() - 1 } else { bytes.len() };
-        let numbered = self.script.jumbled.is_some();
-        let audio = AudioIn {
-            payload: &bytes[..whole],
-            sequence: numbered.then_some(number as u32),
-            media_time: numbered.then_some(length * number as u32),
-        };
-        let result = self.step_audio(audio);
-        bytes.drain(..whole);
-        self.bytes = bytes;
-        result
-    }
-
-    fn step_audio(&mut self, audio: AudioIn<'_>) -> Result<(), String> {
-        let now = self.instant();
-        self.audio_at = self.now;
-        self.actions.clear();
-        self.wake = self.call.handle(now, Input::Audio(audio), &mut self.actions);
-        self.act(false)
-    }
-
     /// 9: before the time it asked for, a call that is woken has nothing to do. Where the caller's audio stalls it looks
     /// only now and then.
     fn nudge(&mut self) -> Result<(), String> {
@@ -582,62 +506,6 @@ impl Stage {
         Ok(())
     }
 
-    fn think(&mut self, turn: Turn) {
-        self.asks += 1;
-        let answer = self.script.model[self.answered.min(self.script.model.len() - 1)].clone();
-        self.answered += 1;
-        let mut at = self.now + answer.first;
-        for word in answer.text.split_inclusive(' ') {
-            self.later(at, Due::Llm(turn, self.asks, LlmEvent::Words(word.to_string())));
-            at += answer.gap;
-        }
-        for (id, name, arguments) in answer.tools {
-            self.later(at, Due::Llm(turn, self.asks, LlmEvent::Tool { id, name, arguments }));
-        }
-        match answer.ends {
-            Ends::Done(finish) => self.later(at, Due::Llm(turn, self.asks, LlmEvent::Done(finish))),
-            Ends::Failed(why) => self.later(at, Due::LlmFails(turn, self.asks, why)),
-            Ends::Hangs => {}
-        }
-    }
-
-    fn speak(&mut self, turn: Turn, clause: ClauseId, text: &str, aside: bool) {
-        let voice = self.script.voice;
-        // Asides come from the phrase cache: at once, whatever the engine does.
-        let mut at = if aside { self.now } else { self.now + voice.first };
-        if !aside && self.random.percent(voice.fails) {
-            if !voice.hangs {
-                self.later(at, Due::TtsFails(turn, clause, Failed::Broken));
-            }
-            return;
-        }
-        if voice.alignment {
-            let words = alignment(text);
-            self.later(at, Due::Tts(turn, clause, TtsEvent::Words(words)));
-        }
-        let rate = self.script.voice_rate.unwrap_or(self.script.line.speaks.rate);
-        let samples = rate.samples(CHAR * text.chars().count() as u32);
-        let chunk = rate.samples(Duration::from_millis(100));
-        for from in (0..samples).step_by(chunk) {
-            let audio = sound::voice(stamp(turn), from..samples.min(from + chunk));
-            self.later(at, Due::Tts(turn, clause, TtsEvent::Audio(audio)));
-            at += Duration::from_millis(100) / voice.speed.max(1);
-        }
-        self.later(at, Due::Tts(turn, clause, TtsEvent::Done));
-    }
-
-    fn run(&mut self, number: u32, kind: ToolKind, ask: &ToolAsk) {
-        let Some(tool) = self.script.tools.iter().find(|tool| tool.spec.name == ask.name) else { return };
-        let (takes, outcome) = (tool.takes, tool.answers.clone());
-        if kind == ToolKind::Write {
-            self.trace.effect(&ask.name, &ask.arguments);
-        }
-        if let Some(again) = tool.again {
-            self.later(self.now + takes + again, Due::Tool(number, outcome.clone()));
-        }
-        self.later(self.now + takes, Due::Tool(number, outcome));
-    }
-
     fn words_until(&self, until: Duration) -> String {
         let said = self.words.iter().enumerate().filter(|(place, (end, _))| *place >= self.fixed && *end <= until);
         said.map(|(_, (_, word))| word.as_str()).collect::<Vec<_>>().join(" ")
@@ -655,32 +523,6 @@ impl Stage {
 /// When what was said at this time reaches the recogniser: after the network's stall.
 fn arrives(script: &Script, at: Duration) -> Duration {
     script.stalls.iter().filter(|stall| stall.contains(&at)).map(|stall| stall.end).fold(at, Duration::max)
-}
-
-/// What no recogniser should say then.
-fn nonsense(random: &mut Random) -> SttEvent {
-    match random.below(8) {
-        0 => SttEvent::Committed { commit: random.below(50) as u32 },
-        1 => SttEvent::Committed { commit: u32::MAX },
-        2 => SttEvent::Partial { text: String::new() },
-        3 => SttEvent::Final { text: "   ".into() },
-        4 => SttEvent::Final { text: "eh ".repeat(3_000) },
-        5 => SttEvent::EagerEnd,
-        6 => SttEvent::Resumed,
-        _ => SttEvent::SpeechStarted,
-    }
-}
-
-/// When each word of a clause ends, at the speed the fake voice speaks.
-fn alignment(text: &str) -> Vec<WordTiming> {
-    let mut chars = 0;
-    text.split_inclusive(' ')
-        .map(|word| {
-            chars += word.chars().count() as u32;
-            let spoken = chars - u32::from(word.ends_with(' '));
-            WordTiming { chars: spoken, end_ms: spoken * CHAR.as_millis() as u32 }
-        })
-        .collect()
 }
 
 /// A plate is complete with seven letters and digits, a phone number with nine.
