@@ -8,15 +8,11 @@
     reason = "a test fails loudly, and watches the real clock"
 )]
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+mod daemon_process;
 
+use std::{fs, time::Duration};
+
+use daemon_process::{Daemon, EXAMPLE, Place};
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -28,7 +24,6 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest},
 };
 
-const EXAMPLE: &str = include_str!("../config/tenants/officina-rossi.toml");
 const TOKEN: &str = "officina-rossi-demo-token";
 const VAPI: &str = "/v1/stream/officina-rossi";
 const TWILIO: &str = "/twilio/officina-rossi";
@@ -42,38 +37,20 @@ fn start(call: &str) -> String {
     .to_string()
 }
 
-/// A daemon; killed when it is dropped.
-struct Daemon {
-    child: Child,
-    folder: PathBuf,
-    address: SocketAddr,
+/// A daemon that strangers reach.
+struct Door {
+    daemon: Daemon,
+    place: Place,
 }
 
-impl Daemon {
-    fn start() -> Self {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bad_input");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(folder.join("tenants")).unwrap();
-        fs::write(folder.join("pronto.toml"), "listen = \"127.0.0.1:0\"\ndata = \"data\"\nreload_s = 1\n").unwrap();
-        fs::write(folder.join("tenants/officina-rossi.toml"), EXAMPLE).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pronto"));
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.args(["serve", "--log-format", "json", "--config"]).arg(folder.join("pronto.toml"));
-        let child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut daemon = Self { child, folder, address: "127.0.0.1:0".parse().unwrap() };
-        let mut lines = BufReader::new(daemon.child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let taking = lines.by_ref().find_map(|line| {
-            let line: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            (line["message"] == "taking calls").then(|| line["address"].as_str().unwrap().to_owned())
-        });
-        daemon.address = taking.expect("it takes calls").parse().unwrap();
-        // A pipe that nobody empties would stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        daemon
+impl Door {
+    fn open() -> Self {
+        let place = Place::new("bad_input", EXAMPLE);
+        Self { daemon: Daemon::start(&place.config()), place }
     }
 
     async fn request(&self, head: &str) -> String {
-        let mut tcp = TcpStream::connect(self.address).await.unwrap();
+        let mut tcp = TcpStream::connect(self.daemon.address).await.unwrap();
         tcp.write_all(format!("{head}\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
         let mut answer = String::new();
         tcp.read_to_string(&mut answer).await.unwrap();
@@ -105,9 +82,9 @@ impl Daemon {
         path: &str,
         token: &str,
     ) -> Result<WebSocketStream<TcpStream>, tungstenite::Error> {
-        let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
+        let mut request = format!("ws://{}{path}", self.daemon.address).into_client_request().unwrap();
         request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
-        let tcp = socket.connect(self.address).await.unwrap();
+        let tcp = socket.connect(self.daemon.address).await.unwrap();
         client_async(request, tcp).await.map(|(socket, _)| socket)
     }
 
@@ -126,13 +103,6 @@ impl Daemon {
             }
             other => panic!("not refused: {other:?}"),
         }
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -173,7 +143,7 @@ async fn hears(socket: &mut WebSocketStream<TcpStream>, twilio: bool) {
 
 #[tokio::test]
 async fn bad_input_is_answered_and_counted_and_the_daemon_goes_on() {
-    let daemon = Daemon::start();
+    let daemon = Door::open();
     let d = &daemon;
     let stranger = async {
         for path in [VAPI, "/v1/stream/officina-rossi?token=no"] {
@@ -266,13 +236,13 @@ async fn bad_input_is_answered_and_counted_and_the_daemon_goes_on() {
         d.counts(r#"pronto_calls_ended_total{ending="no_audio"}"#, 1.0).await;
     };
     let never_asks = async {
-        let mut tcp = TcpStream::connect(d.address).await.unwrap();
+        let mut tcp = TcpStream::connect(d.daemon.address).await.unwrap();
         tcp.write_all(b"GET /v1/stream/officina-rossi HTTP/1.1\r\nHost:").await.unwrap();
         let mut answer = Vec::new();
         timeout(Duration::from_secs(20), tcp.read_to_end(&mut answer)).await.expect("it is let go").ok();
     };
     let typo = async {
-        let file = d.folder.join("tenants/bianchi.toml");
+        let file = d.place.0.join("tenants/bianchi.toml");
         let text = EXAMPLE.replace("id = \"officina-rossi\"", "id = \"bianchi\"");
         fs::write(&file, text.replace("silence_s", "silense_s")).unwrap();
         d.counts(r#"pronto_reloads_total{outcome="rejected"}"#, 1.0).await;

@@ -8,16 +8,16 @@
     reason = "a test fails loudly, and watches the real clock"
 )]
 
+mod daemon_process;
+
 use std::{
-    fs,
-    io::{BufRead, BufReader},
     net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use daemon_process::{Daemon, Place};
 use pronto::{
     audio::Format,
     daemon::demo::shop::{CALLER, ID, TOKEN, day, weekday, with_engines},
@@ -58,44 +58,6 @@ const SCENARIO: &str = r#"
     hang_up = true
 "#;
 
-/// `pronto serve` under way; killed when it is dropped.
-struct Daemon {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Daemon {
-    fn start(config: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pronto"));
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.args(["serve", "--log-format", "json", "--config"]).arg(config).stderr(Stdio::piped());
-        // Held from its first moment: whatever fails below, it is killed.
-        let mut daemon = Self { child: command.spawn().unwrap(), address: "127.0.0.1:0".parse().unwrap() };
-        let mut lines = BufReader::new(daemon.child.stderr.take().unwrap()).lines();
-        let taking = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let line: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            (line["message"] == "taking calls").then(|| line["address"].as_str().unwrap().to_owned())
-        });
-        daemon.address = taking.expect("it takes calls").parse().unwrap();
-        // A pipe that nobody empties would stop it.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        daemon
-    }
-
-    /// SIGKILL: nothing of it runs any more when this returns.
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// What is in the books, read beside the process that writes them.
 #[derive(Debug, PartialEq, Eq)]
 struct Books {
@@ -135,15 +97,11 @@ fn tells(moment: &Moment, words: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_booking_outlives_the_process_that_could_not_confirm_it() {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("survives_kill");
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(folder.join("tenants")).unwrap();
     let lab = Lab::start(LabSettings::instant()).await.unwrap();
     let tenant = with_engines(&lab.providers_toml());
     let shop = Settings::parse(&tenant).unwrap().shop;
-    let (config, file) = (folder.join("pronto.toml"), folder.join("data").join(format!("{ID}.sqlite")));
-    fs::write(&config, "listen = \"127.0.0.1:0\"\ndata = \"data\"\n").unwrap();
-    fs::write(folder.join(format!("tenants/{ID}.toml")), tenant).unwrap();
+    let place = Place::new("survives_kill", &tenant);
+    let (config, file) = (place.config(), place.0.join("data").join(format!("{ID}.sqlite")));
     let date = day(&shop, &jiff::Zoned::now().with_time_zone(shop.zone.rules().clone())).unwrap();
     let wish = weekday(date);
 
