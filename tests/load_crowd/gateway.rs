@@ -55,8 +55,9 @@ async fn a_gateway_is_measured_on_every_line() {
     assert!(counts.completed >= 8, "{counts:?}");
     assert_eq!((counts.calls_failed(), counts.malformed, counts.unanswered), (0, 0, 0), "{counts:?}");
     assert_eq!(tally.of(Measure::Turn).len(), counts.asked);
-    // Nothing is answered before the silence that ends a turn; how long after depends on the machine.
-    assert!(tally.of(Measure::Turn).min() >= 350_000, "{:?}", tally.of(Measure::Turn).min());
+    // Nothing is answered before the silence that ends a turn (a detector of energy takes the last sounds of a word for
+    // silence); how long after depends on the machine.
+    assert!(tally.of(Measure::Turn).min() >= 250_000, "{:?}", tally.of(Measure::Turn).min());
     assert!(tally.of(Measure::Gap).len() > 1_000 && counts.heard_ms > 10_000);
     shop.close().await;
 }

@@ -190,7 +190,7 @@ pub struct Snapshot<'a> {
     pub wanted: Option<u32>,
     /// Everything measured so far.
     pub tally: &'a Tally,
-    /// What was measured since [`Steering::new_window`], the warm-up included.
+    /// What was measured since [`Steering::new_window`], the warm-up included. It comes up to 250 ms after the fact.
     pub window: &'a Tally,
     /// How we ourselves are doing.
     pub generator: &'a Generator,
