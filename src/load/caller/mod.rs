@@ -47,6 +47,7 @@ use tokio_tungstenite::tungstenite;
 pub use lines::{Lines, Spoken};
 pub use recording::{Recording, WriteError};
 pub use scenario::{Scenario, Step, Turn, When};
+pub(in crate::load) use script::{Next, Script};
 pub use sink::{PLAYOUT, Piece, QUEUE_MAX, Sink};
 pub use talk::{Conversation, Happened, How, Moment, call};
 

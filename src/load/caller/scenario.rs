@@ -24,6 +24,11 @@
 //! wav = "noise.wav"
 //!
 //! [[steps]]
+//! while_agent_speaks_ms = 800
+//! say = "mm-hm"
+//! backchannel = true                              # go on: the agent is not meant to stop
+//!
+//! [[steps]]
 //! hang_up = true
 //! ```
 
@@ -72,6 +77,8 @@ pub struct Step {
     pub expect: Vec<String>,
     /// How often it may be taken again.
     pub again: u32,
+    /// It means "go on": an agent that is speaking is not meant to stop for it.
+    pub backchannel: bool,
 }
 
 /// What a caller does.
@@ -121,6 +128,8 @@ struct Written {
     expect: Vec<String>,
     #[serde(default)]
     again: u32,
+    #[serde(default)]
+    backchannel: bool,
 }
 
 impl Scenario {
@@ -129,16 +138,21 @@ impl Scenario {
         let scenario: Self = toml::from_str(text).map_err(|error| {
             CallerError::Scenario(format!("cannot be read: {}", error.to_string().trim_end().replace('\n', " ")))
         })?;
-        if scenario.steps.is_empty() || scenario.steps.len() > STEPS_MAX {
-            return Err(CallerError::Scenario(format!("has {} steps: write 1 to {STEPS_MAX}", scenario.steps.len())));
+        scenario.checked()
+    }
+
+    /// The scenario, if it has a number of steps that can be followed.
+    pub(in crate::load) fn checked(self) -> Result<Self, CallerError> {
+        if self.steps.is_empty() || self.steps.len() > STEPS_MAX {
+            return Err(CallerError::Scenario(format!("has {} steps: write 1 to {STEPS_MAX}", self.steps.len())));
         }
-        Ok(scenario)
+        Ok(self)
     }
 
     /// Says these lines one after the other, each when the agent has finished, then hangs up.
     pub fn lines(language: Language, lines: impl IntoIterator<Item = Turn>) -> Self {
         let turns = lines.into_iter().chain([Turn::HangUp]);
-        let step = |turn| Step { turn, when: When::AgentDone, expect: vec![], again: 0 };
+        let step = |turn| Step { turn, when: When::AgentDone, expect: vec![], again: 0, backchannel: false };
         Self {
             language,
             voice: None,
@@ -174,7 +188,7 @@ impl TryFrom<Written> for Step {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
-        let Written { say, wav, keys, hang_up, after_s, while_agent_speaks_ms, expect, again } = written;
+        let Written { say, wav, keys, hang_up, after_s, while_agent_speaks_ms, expect, again, backchannel } = written;
         let keys = keys.map(|labels| labels.chars().map(Key::try_from).collect::<Result<Vec<_>, _>>()).transpose()?;
         let turns = [say.map(Turn::Say), wav.map(Turn::Wav), keys.map(Turn::Keys), hang_up.then_some(Turn::HangUp)];
         let mut turns = turns.into_iter().flatten();
@@ -189,7 +203,7 @@ impl TryFrom<Written> for Step {
             (None, Some(ms)) => When::AgentSpeaks(Duration::from_millis(ms)),
             (Some(_), Some(_)) => return Err("a step has after_s or while_agent_speaks_ms, not both".into()),
         };
-        Ok(Self { turn, when, expect, again })
+        Ok(Self { turn, when, expect, again, backchannel })
     }
 }
 
@@ -207,11 +221,12 @@ mod tests {
             .map(|line| format!("{}\n", line.trim_start_matches("//!")))
             .collect();
         let scenario = Scenario::parse(&docs).unwrap();
-        assert_eq!(scenario.steps.len(), 6);
+        assert_eq!(scenario.steps.len(), 7);
         assert_eq!(scenario.steps[1].when, When::AgentSpeaks(Duration::from_millis(1_200)));
         assert_eq!((scenario.steps[2].expect[0].as_str(), scenario.steps[2].again), ("targa", 2));
         assert_eq!(scenario.steps[3].when, When::After(Duration::from_millis(1_500)));
-        assert_eq!(scenario.steps[5].turn, Turn::HangUp);
+        assert!(scenario.steps[5].backchannel);
+        assert_eq!(scenario.steps[6].turn, Turn::HangUp);
     }
 
     fn check(text: &str, expected: &str) {

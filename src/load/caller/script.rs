@@ -11,7 +11,7 @@ const REPEATS_MAX: u32 = 2;
 
 /// Where a caller is in its scenario.
 #[derive(Debug)]
-pub(super) struct Script {
+pub(in crate::load) struct Script {
     /// The steps, and how often each has been taken.
     steps: Vec<(Step, u32)>,
     /// See [`Scenario`].
@@ -38,7 +38,7 @@ pub(super) struct Script {
 
 /// What the caller does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(in crate::load) enum Next {
     /// The step of this number.
     Step(usize),
     /// There is nothing left: hang up.
@@ -48,7 +48,7 @@ pub(super) enum Next {
 }
 
 impl Script {
-    pub(super) fn new(scenario: &Scenario, tells: bool) -> Self {
+    pub(in crate::load) fn new(scenario: &Scenario, tells: bool) -> Self {
         let small = |words: &[String]| words.iter().map(|word| word.to_lowercase()).collect::<Vec<_>>();
         let steps = scenario.steps.iter().map(|step| (Step { expect: small(&step.expect), ..step.clone() }, 0));
         Self {
@@ -67,7 +67,7 @@ impl Script {
     }
 
     /// What is heard of the agent at this moment. Returns whether it has just begun or stopped speaking.
-    pub(super) fn hear(&mut self, now: Duration, voiced: bool) -> Option<bool> {
+    pub(in crate::load) fn hear(&mut self, now: Duration, voiced: bool) -> Option<bool> {
         let was = self.voiced.filter(|last| now.saturating_sub(*last) < BREATH).is_some();
         if voiced {
             self.voiced = Some(now);
@@ -83,7 +83,7 @@ impl Script {
     }
 
     /// Words of the agent.
-    pub(super) fn words(&mut self, text: &str, last: bool) {
+    pub(in crate::load) fn words(&mut self, text: &str, last: bool) {
         self.partial = text.to_lowercase();
         if last {
             self.words.push(' ');
@@ -92,14 +92,14 @@ impl Script {
     }
 
     /// The caller's line is over, or its act done.
-    pub(super) fn done(&mut self, now: Duration) {
+    pub(in crate::load) fn done(&mut self, now: Duration) {
         self.since = now;
         self.words.clear();
         self.partial.clear();
     }
 
     /// What comes next, if anything does now. Asked when the caller is silent.
-    pub(super) fn next(&mut self, now: Duration) -> Option<Next> {
+    pub(in crate::load) fn next(&mut self, now: Duration) -> Option<Next> {
         if let Some(again) = self.again(now) {
             return Some(Next::Step(again));
         }
@@ -128,12 +128,17 @@ impl Script {
     }
 
     /// The agent is in the middle of its speech.
-    pub(super) fn is_agent_speaking(&self, now: Duration) -> bool {
+    pub(in crate::load) fn is_agent_speaking(&self, now: Duration) -> bool {
         self.voiced.is_some_and(|voiced| now.saturating_sub(voiced) < BREATH / 4)
     }
 
+    /// Everything was said: what is left is to hang up.
+    pub(in crate::load) fn is_done(&self) -> bool {
+        self.steps.iter().all(|(step, taken)| *taken > 0 || step.turn == Turn::HangUp)
+    }
+
     /// What the agent has said since the caller's last line.
-    pub(super) fn heard(&self) -> &str {
+    pub(in crate::load) fn heard(&self) -> &str {
         self.words.trim()
     }
 
