@@ -17,13 +17,12 @@ async fn a_gateway_is_measured_on_every_line() {
     let script = Script::new(&["quanto costa il tagliando"; 2_000], &[]);
     let shops = ["rossi", "bianchi"].map(|name| tenant(name, "Pronto, officina.", 20, &script));
     let shop = Running::start(shops, DrainSettings { finish_s: 0, goodbye_s: 0 }, 100);
-    let text = format!(
-        r#"
+    let text = r#"
         length_s = 8
         seed = 3
-        wires = {{ vapi-pcm = 1, vapi-mulaw = 1, twilio = 1 }}
-        tenants = {{ names = ["rossi", "bianchi"], calls_each = 4 }}
-        arrivals = {{ kind = "constant" }}
+        wires = { vapi-pcm = 1, vapi-mulaw = 1, twilio = 1 }
+        tenants = { names = ["rossi", "bianchi"], calls_each = 4 }
+        arrivals = { kind = "constant" }
         [[behaviours]]
         must_hear = ["lei ha detto: quanto"]
         [behaviours.scenario]
@@ -32,9 +31,8 @@ async fn a_gateway_is_measured_on_every_line() {
         say = "quanto costa il tagliando"
         [[behaviours.scenario.steps]]
         hang_up = true
-        "#
-    );
-    let plan = Plan::parse(&text, &std::env::temp_dir()).unwrap();
+    "#;
+    let plan = Plan::parse(text, &std::env::temp_dir()).unwrap();
     let mut target = Target::new(&format!("ws://{}", shop.address)).with_token(TOKEN);
     target.expected_waits = Some(Duration::from_millis(400));
     let sounds = Sounds::prepare(&plan, &Speech::new().await.unwrap()).await.unwrap();

@@ -5,7 +5,13 @@
 //! Both sides are stamped by processes that a busy machine may stop for a while, so what the crowd itself was late is
 //! allowed on top. That nothing is measured too short holds always.
 #![cfg(feature = "load")]
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking, and has a clock")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking, has a clock, and tells what it measured"
+)]
 
 mod cost;
 mod fake;

@@ -55,21 +55,21 @@ impl Faulty {
 
     /// Hands over what may go out.
     pub(super) fn flush(&mut self, now: u64, each: &mut dyn FnMut(&Track, usize, Duration)) {
-        let few = self.fault.burst.is_some_and(|burst| self.held.len() < burst as usize);
-        while let Some((release, ..)) = self.held.front() {
-            if self.held.len() <= HELD_MAX && (few || *release > now) {
-                break;
-            }
-            if let Some((_, track, at, media)) = self.held.pop_front() {
+        while self.next_release().is_some_and(|at| at <= now) || self.held.len() > HELD_MAX {
+            for (_, track, at, media) in self.held.drain(..self.together().min(self.held.len())) {
                 each(&track, at, media);
             }
         }
     }
 
-    /// When the next frame may go out.
+    /// When the next frames may go out: the last of those that go together.
     pub(super) fn next_release(&self) -> Option<u64> {
-        let few = self.fault.burst.is_some_and(|burst| self.held.len() < burst as usize);
-        self.held.front().filter(|_| !few).map(|(release, ..)| *release)
+        self.held.get(self.together() - 1).map(|(release, ..)| *release)
+    }
+
+    /// How many frames go out at a time.
+    fn together(&self) -> usize {
+        self.fault.burst.map_or(1, |burst| burst.max(1) as usize)
     }
 }
 

@@ -153,8 +153,8 @@ impl Steering {
         self.shared.calls.store(0, Ordering::Relaxed);
     }
 
-    /// Begins [`Snapshot::window`] anew: what was measured before does not count in it any more. Takes effect with the
-    /// next snapshot.
+    /// Begins [`Snapshot::window`] anew: what was measured before does not count in it any more, but for what was on its
+    /// way, of the last 250 ms.
     pub fn new_window(&self) {
         self.shared.windows.fetch_add(1, Ordering::Relaxed);
     }

@@ -66,14 +66,15 @@ pub(super) async fn run(
         if crowd.threads.iter().any(JoinHandle::is_finished) {
             break true;
         }
+        // Before anything is done that belongs to the new window.
+        if steering.windows() != window {
+            window = steering.windows();
+            crowd.window.clear();
+        }
         crowd.schedule(at, steering);
         crowd.collect();
         if at >= told + HAND_IN {
             told = at;
-            if steering.windows() != window {
-                window = steering.windows();
-                crowd.window.clear();
-            }
             let stop = progress(&crowd.snapshot(at, steering)) == ControlFlow::Break(());
             if stop || steering.stopped() {
                 break true;

@@ -200,8 +200,8 @@ pub(super) fn work(work: Work) {
 
 /// Ticks every millisecond.
 ///
-/// The thread sleeps between two ticks, and not until something comes: half of what a call costs otherwise is the waking
-/// of a thread for every frame of it. What comes is seen at the next tick, so times are exact to a millisecond.
+/// The thread sleeps between two ticks, and not until something comes: a quarter of what a call cost otherwise was the
+/// waking of the thread for every frame of it. What comes is seen at the next tick, so times are exact to a millisecond.
 async fn clock(floor: &Rc<Floor>) {
     let start = us(floor.work.plan.warm_up);
     let (mut ms, mut handed, mut measuring) = (floor.now() / 1_000, floor.now(), start == 0);
