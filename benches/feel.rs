@@ -36,7 +36,9 @@ const P80_MS: f64 = 540.0 * 1.836;
 #[expect(clippy::print_stdout, reason = "a benchmark prints")]
 fn main() {
     let turns = std::env::var("PRONTO_TURNS").ok().and_then(|value| value.parse().ok()).unwrap_or(4_000u64);
-    println!("{turns} turns each, milliseconds; answer: A1-T0; first sound: the answer or a filler, whichever is sooner");
+    println!(
+        "{turns} turns each, milliseconds; answer: A1-T0; first sound: the answer or a filler, whichever is sooner"
+    );
     println!("| | answer p50 | p90 | p95 | p99 | first sound p50 | p95 | max | asked ahead: used, wasted |");
     println!("|---|---|---|---|---|---|---|---|---|");
     let rows = [

@@ -24,6 +24,8 @@ pub const INTERRUPTION: &str = "pronto_interruption_to_silence_seconds";
 pub const FALSE_ALARMS: &str = "pronto_false_alarms_total";
 /// Calls under way.
 pub const CALLS_ACTIVE: &str = "pronto_calls_active";
+/// How late tasks come to run: the median of a second.
+pub const LATE: &str = "pronto_scheduling_delay_seconds";
 /// Calls answered.
 pub const CALLS_STARTED: &str = "pronto_calls_started_total";
 /// Calls that ended, by why.
@@ -97,6 +99,7 @@ pub fn describe() {
     describe_histogram!(INTERRUPTION, Unit::Seconds, "First voiced sample of a caller who cuts in to our silence");
     describe_histogram!(CALL_DURATION, Unit::Seconds, "Length of calls");
     describe_gauge!(CALLS_ACTIVE, Unit::Count, "Calls under way");
+    describe_gauge!(LATE, Unit::Seconds, "How late tasks come to run: median of a second");
     describe_gauge!(CONNECTIONS, Unit::Count, "Connections open, calls or not");
     describe_counter!(CALLS_STARTED, Unit::Count, "Calls answered, by transport");
     describe_counter!(CALLS_ENDED, Unit::Count, "Calls that ended, by ending");
@@ -165,6 +168,8 @@ pub enum Refusal {
     Full,
     /// The gateway has as many connections as it may.
     Connections,
+    /// The processor is not enough for one more call.
+    Busy,
     /// The gateway is shutting down.
     Draining,
     /// The request cannot be read.
@@ -184,6 +189,7 @@ impl Refusal {
             Self::Unauthorised => "unauthorised",
             Self::Full => "full",
             Self::Connections => "connections",
+            Self::Busy => "busy",
             Self::Draining => "draining",
             Self::BadRequest => "bad_request",
             Self::NeverStarted => "never_started",
@@ -206,6 +212,11 @@ pub enum Reload {
 /// One more connection, or one less (`false`).
 pub(super) fn connection(opened: bool) {
     gauge!(CONNECTIONS).increment(if opened { 1.0 } else { -1.0 });
+}
+
+/// How late tasks come to run.
+pub(super) fn late(by: Duration) {
+    gauge!(LATE).set(by);
 }
 
 pub(super) fn refused(why: Refusal) {
