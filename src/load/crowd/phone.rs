@@ -91,7 +91,7 @@ pub(super) struct Phone {
     answered: bool,
     /// Which of the words that must be heard have been, one bit each.
     words_heard: u64,
-    /// Microseconds of audio that make no whole millisecond yet: sent is whole, heard, voiced.
+    /// Microseconds that make no whole millisecond yet: of the audio that came, and of the voice in it.
     rest: [u64; 2],
     /// What goes wrong on its line.
     faults: Option<Box<Faulty>>,

@@ -266,7 +266,6 @@ impl Crowd {
     fn collect(&mut self) {
         while let Ok(mut chunk) = self.chunks.try_recv() {
             self.window.merge(&chunk.tally);
-            // How the generator itself did counts from the beginning: a warm-up is no excuse.
             if chunk.measured {
                 self.total.merge(&chunk.tally);
                 self.late.add(&chunk.late).expect("both have the same bounds");
@@ -315,6 +314,8 @@ impl Crowd {
         for orders in &self.orders {
             let _ = orders.try_send(Order::Over);
         }
+        // A shard that has no room for this sees that nobody is there any more.
+        self.orders.clear();
         let threads = std::mem::take(&mut self.threads);
         while threads.iter().any(|thread| !thread.is_finished()) {
             tokio::time::sleep(Duration::from_millis(10)).await;

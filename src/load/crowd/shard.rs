@@ -12,7 +12,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
-        mpsc::{Receiver, SyncSender, TryRecvError},
+        mpsc::{Receiver, SyncSender, TryRecvError, TrySendError},
     },
     task::Poll,
     time::{Duration, Instant},
@@ -142,6 +142,8 @@ struct Floor {
     releases: RefCell<BTreeMap<(u64, u64), Rc<Seat>>>,
     late: RefCell<Histogram<u64>>,
     scratch: RefCell<Box<[u8]>>,
+    /// Calls of this shard that are being dialled.
+    dialling: Cell<u32>,
     /// The run is over: nothing is dialled any more.
     over: Cell<bool>,
 }
@@ -183,6 +185,7 @@ pub(super) fn work(work: Work) {
         releases: RefCell::new(BTreeMap::new()),
         late: RefCell::new(Chunk::new(0).late),
         scratch: RefCell::new(vec![0; READ].into()),
+        dialling: Cell::new(0),
         over: Cell::new(false),
         work,
     });
@@ -216,7 +219,9 @@ async fn clock(floor: &Rc<Floor>) {
     floor.hang_up(u32::MAX);
     // The goodbyes go out.
     sleep(Duration::from_millis(100)).await;
-    floor.hand_in(floor.now(), measuring);
+    floor.desk.borrow_mut().tally.counts.unfinished += u64::from(floor.dialling.get());
+    // Whoever runs us waits for this.
+    let _ = floor.work.hand_in.send(floor.chunk(floor.now(), measuring));
 }
 
 impl Floor {
@@ -262,7 +267,9 @@ impl Floor {
             phone.tick(now, &mut desk);
             self.after(seat, &mut phone, &mut desk)
         });
-        self.slots.borrow_mut()[slot].append(&mut seats);
+        let mut slots = self.slots.borrow_mut();
+        let added = std::mem::replace(&mut slots[slot], seats);
+        slots[slot].extend(added);
     }
 
     /// Everybody who held something back until now.
@@ -324,12 +331,20 @@ impl Floor {
 
     /// Gives away what was measured, if somebody can take it now.
     fn hand_in(&self, now: u64, measured: bool) {
+        let chunk = self.chunk(now, measured);
+        if let Err(TrySendError::Full(mut chunk)) = self.work.hand_in.try_send(chunk) {
+            std::mem::swap(&mut chunk.tally, &mut self.desk.borrow_mut().tally);
+            std::mem::swap(&mut chunk.late, &mut self.late.borrow_mut());
+        }
+    }
+
+    /// What was measured since the last time.
+    fn chunk(&self, now: u64, measured: bool) -> Box<Chunk> {
         let mut chunk = self.work.spare.try_recv().unwrap_or_else(|_| Box::new(Chunk::new(self.work.shard)));
         std::mem::swap(&mut chunk.tally, &mut self.desk.borrow_mut().tally);
         std::mem::swap(&mut chunk.late, &mut self.late.borrow_mut());
         (chunk.shard, chunk.measured, chunk.cpu_ns, chunk.at) = (self.work.shard, measured, cpu_ns(), now);
-        // Whoever does not take it is gone, or has 64 of them waiting.
-        let _ = self.work.hand_in.try_send(chunk);
+        chunk
     }
 
     /// When the first frame of a call begins that was let in now: in the millisecond with the fewest calls.
@@ -417,8 +432,10 @@ async fn call(floor: &Rc<Floor>, job: Job) -> Option<Fate> {
     let request = Request { kind: job.kind, tenant, token, from: &from, small: slow.is_some() };
     floor.desk.borrow_mut().tally.counts.offered += 1;
     work.gauges.dialling.fetch_add(1, Ordering::Relaxed);
+    floor.dialling.set(floor.dialling.get() + 1);
     let dialled = Box::pin(work.address.dial(&request, &mut Chance::new(job.seed ^ job.number))).await;
     work.gauges.dialling.fetch_sub(1, Ordering::Relaxed);
+    floor.dialling.set(floor.dialling.get() - 1);
     let now = floor.now();
     let (stream, first) = match dialled {
         Ok(dialled) => dialled,

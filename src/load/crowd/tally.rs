@@ -68,9 +68,9 @@ pub struct Counts {
     pub refused: u64,
     /// Dials that came to nothing otherwise: nobody listened, no answer, an answer that is no WebSocket.
     pub failed: u64,
-    /// Calls whose line broke, or that the target closed with a code that is not 1000 or 1005.
+    /// Calls whose line broke, or that the target closed with a code that is not 1000, 1001 or 1005.
     pub dropped: u64,
-    /// Calls that the target ended in order (1000 or 1005) before the caller had finished.
+    /// Calls that the target ended in order (1000, 1001 or 1005) before the caller had finished.
     pub ended_by_target: u64,
     /// Calls whose caller heard nothing, or nothing that fits, for longer than its patience.
     pub gave_up: u64,

@@ -1,0 +1,73 @@
+//! The crowd against the whole thing: the example shop, the real clients, the lab's engines.
+
+use std::{fs, ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
+
+use pronto::{
+    daemon::demo::shop::{ID, TOKEN, open},
+    gateway::{self, DrainSettings, Gateway},
+    load::{
+        crowd::{Measure, Plan, Sounds, Steering, Target, run},
+        lab::{Lab, LabSettings},
+    },
+    tenant::Directory,
+};
+use tokio::sync::oneshot;
+
+/// The silence that ends a turn in the example shop at the least.
+const SILENCE: Duration = Duration::from_millis(200);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shop_on_the_lab_answers_everybody() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("load_crowd");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let lab = Lab::start(LabSettings::instant()).await.unwrap();
+    let (tenant, _) = open(&lab.providers_toml(), &folder.join("books.sqlite")).await.unwrap();
+    tenant.prepare().await;
+    let directory = Arc::new(Directory::new());
+    directory.put(Arc::new(tenant));
+    let listener = gateway::listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let drain = DrainSettings { finish_s: 5, goodbye_s: 1 };
+    let gateway = Gateway::new(directory, gateway::Settings { drain, ..gateway::Settings::default() });
+    let running = tokio::spawn(gateway.run(listener, async { drop(stopped.await) }));
+
+    let text = format!(
+        r#"
+        length_s = 14
+        seed = 5
+        wires = {{ vapi-pcm = 1, vapi-mulaw = 1, twilio = 1 }}
+        tenants = {{ names = ["{ID}"] }}
+        arrivals = {{ kind = "constant", calls = 4 }}
+        [[behaviours]]
+        [behaviours.scenario]
+        voice = "marco"
+        pause_ms = 700
+        patience_s = 20
+        [[behaviours.scenario.steps]]
+        say = "vorrei prenotare un tagliando"
+        [[behaviours.scenario.steps]]
+        expect = ["per quando", "che giorno"]
+        hang_up = true
+        "#
+    );
+    let plan = Plan::parse(&text, &folder).unwrap();
+    let target = Target::new(&format!("ws://{address}")).with_token(TOKEN);
+    let sounds = Sounds::prepare(&plan, lab.speech()).await.unwrap();
+    let progress = &mut |_: &pronto::load::crowd::Snapshot<'_>| ControlFlow::Continue(());
+    let outcome = run(&plan, &target, &sounds, &Steering::default(), progress).await.unwrap();
+    let _ = stop.send(());
+    running.await.unwrap();
+    lab.stop().await;
+
+    let (counts, tally) = (outcome.tally.counts, &outcome.tally);
+    println!("{counts:?}\n{:?}", outcome.generator);
+    for measure in Measure::ALL {
+        println!("{}: {} x, p50 {:?}", measure.name(), tally.of(measure).len(), tally.quantile(measure, 0.5));
+    }
+    assert!(counts.completed >= 4, "{counts:?}");
+    assert_eq!((counts.calls_failed(), counts.malformed), (0, 0), "{counts:?}");
+    assert!(tally.quantile(Measure::Turn, 0.0).unwrap() >= SILENCE, "{:?}", tally.quantile(Measure::Turn, 0.0));
+}
