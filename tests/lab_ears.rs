@@ -8,7 +8,7 @@ use pronto::{
     audio::{Decoder, Encoder, Format, Rate, Resampler},
     language::Language,
     load::lab::{
-        ears::{Ears, Guess, Noticed},
+        ears::{Ears, Guess, Kind, Noticed},
         phrasebook::{Phrasebook, normal},
         speech::{Speech, Voice},
     },
@@ -236,4 +236,20 @@ async fn silence_and_noise_are_no_words() {
         let (guess, partials) = streamed(ears, Language::Italian, &pcm).await;
         assert_eq!((guess.text(), partials.len()), (String::new(), 0));
     }
+}
+
+#[tokio::test]
+async fn the_quick_ears_tell_every_line_from_the_others() {
+    let speech = Arc::new(Speech::new().await.unwrap());
+    let ears = Ears::of(Kind::Quick, speech.clone(), vec![]);
+    let (mut right, mut all) = (0, 0);
+    for (phrase, pcm) in said(&speech, Language::Italian, Rate::WIDE).await {
+        for heard in [padded(&pcm), telephone(&padded(&pcm)), noisy(&padded(&pcm), 20.0, 7)] {
+            let (guess, _) = streamed(&ears, Language::Italian, &heard).await;
+            right += u32::from(normal(&guess.text()) == normal(&phrase));
+            all += 1;
+        }
+    }
+    println!("{right} of {all} lines");
+    assert!(f64::from(right) / f64::from(all) > 0.95, "{right} of {all}");
 }

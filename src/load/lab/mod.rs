@@ -19,6 +19,7 @@ use std::{fmt, io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::AbortHandle};
 
 mod aura;
+mod careful;
 mod chat;
 mod deepgram;
 pub mod ears;
@@ -33,6 +34,7 @@ mod nova;
 mod openai;
 mod outbox;
 pub mod phrasebook;
+mod quick;
 mod search;
 mod server;
 mod settings;
@@ -85,7 +87,7 @@ impl Lab {
     pub async fn start(settings: LabSettings) -> Result<Self, LabError> {
         let speech = Arc::new(Speech::new().await?);
         let extra = settings.phrases.iter().map(|phrase| (phrase.language, phrase.text.clone())).collect();
-        let ears = Ears::new(speech.clone(), extra);
+        let ears = Ears::of(settings.ears, speech.clone(), extra);
         for language in &settings.languages {
             ears.learn(*language).await?;
         }

@@ -75,6 +75,12 @@ impl Phrasebook {
         all.into_values().collect()
     }
 
+    /// Whole lines only, each once: those of the book and the extra ones.
+    pub fn whole(&self, extra: impl IntoIterator<Item = String>) -> Vec<String> {
+        let lines = self.phrases.iter().cloned().chain(extra).map(|line| (normal(&line), line));
+        lines.filter(|(normal, _)| !normal.is_empty()).collect::<BTreeMap<_, _>>().into_values().collect()
+    }
+
     /// The text as the synthesiser should read it.
     pub fn pronounced(&self, text: &str) -> String {
         let words: Vec<String> = text

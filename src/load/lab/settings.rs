@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{faults::Fault, journal::Endpoint, latency::Spread};
+use super::{ears, faults::Fault, journal::Endpoint, latency::Spread};
 use crate::language::Language;
 
 /// What a lab is started with. The default waits like the real engines do and has no faults.
@@ -17,6 +17,8 @@ pub struct LabSettings {
     pub language: Language,
     /// What the callers say besides the phrasebook.
     pub phrases: Vec<ExtraPhrase>,
+    /// How it hears.
+    pub ears: ears::Kind,
     /// The only key accepted; none accepts any key that does not begin with `invalid`.
     pub key: Option<String>,
     /// Seed of everything left to chance.
@@ -127,6 +129,7 @@ impl Default for LabSettings {
             languages: vec![Language::Italian],
             language: Language::Italian,
             phrases: Vec::new(),
+            ears: ears::Kind::default(),
             key: None,
             seed: 1,
             latency: Latencies::default(),
