@@ -102,6 +102,18 @@ impl TwilioClient {
         Message::Text(&self.text)
     }
 
+    /// The same with audio that is base64 already.
+    pub fn media_encoded(&mut self, base64: &str, at: Duration) -> Message<'_> {
+        let (sequence, chunk) = (next(&mut self.sequence), next(&mut self.chunk));
+        start_over(&mut self.text);
+        let (stream, at) = (&self.stream, at.as_millis());
+        let _infallible = write!(
+            self.text,
+            r#"{{"event":"media","sequenceNumber":"{sequence}","media":{{"track":"inbound","chunk":"{chunk}","timestamp":"{at}","payload":"{base64}"}},"streamSid":{stream}}}"#,
+        );
+        Message::Text(&self.text)
+    }
+
     /// A key the caller pressed.
     pub fn key(&mut self, key: Key) -> Message<'_> {
         let sequence = next(&mut self.sequence);

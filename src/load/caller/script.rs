@@ -132,6 +132,11 @@ impl Script {
         self.voiced.is_some_and(|voiced| now.saturating_sub(voiced) < BREATH / 4)
     }
 
+    /// Everything was said: what is left is to hang up.
+    pub(in crate::load) fn is_done(&self) -> bool {
+        self.steps.iter().all(|(step, taken)| *taken > 0 || step.turn == Turn::HangUp)
+    }
+
     /// What the agent has said since the caller's last line.
     pub(in crate::load) fn heard(&self) -> &str {
         self.words.trim()

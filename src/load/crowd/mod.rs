@@ -46,10 +46,19 @@
 mod arrivals;
 mod chance;
 pub mod counted;
+mod desk;
+mod dial;
+mod faults;
+mod frame;
+mod listener;
+mod phone;
 mod plan;
+mod run;
 mod series;
+mod shard;
 mod sounds;
 mod tally;
+mod wire;
 
 use std::{
     collections::BTreeMap,
@@ -296,7 +305,5 @@ pub async fn run(
     steering: &Steering,
     progress: &mut (dyn FnMut(&Snapshot<'_>) -> ControlFlow<()> + Send),
 ) -> Result<Outcome, CrowdError> {
-    plan.check()?;
-    let _ = (target, sounds, steering.wanted(), steering.windows(), steering.stopped(), progress);
-    todo!("the shards")
+    run::run(plan, target, sounds, steering, progress).await
 }

@@ -122,7 +122,7 @@ pub struct Counts {
     pub doubled_frames: u64,
     /// Frames of the counted voice that are not what was said.
     pub damaged_frames: u64,
-    /// Calls that a tenant's limit in the plan kept back.
+    /// Strangers that were not dialled: the plan's limit of a tenant, or the process's, was reached.
     pub held_back: u64,
 }
 
