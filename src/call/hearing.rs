@@ -229,7 +229,7 @@ impl Call {
 
     /// The silence that ends the present utterance, by what was said. Weighed once for each text: reading it costs more
     /// than hearing a frame.
-    fn wanted_silence(&mut self) -> Duration {
+    pub(super) fn wanted_silence(&mut self) -> Duration {
         let (settings, turn) = (&self.setup.settings, self.turn);
         let Some(utterance) = self.listen.utterance.as_mut().filter(|_| self.reply.is_none()) else {
             return PAUSE_KEPT;
@@ -323,10 +323,14 @@ impl Call {
         }
         self.quiet_since = None;
         (self.reprompts, self.unheard) = (0, 0);
+        let ahead = self.take_ahead(&text);
         self.history.caller(&text);
         actions.push(Action::Tell(Event::Transcript { role: Role::Caller, last: true, text }));
         actions.push(Action::Tell(Event::HistoryChanged));
-        self.think(now, speech_end, actions);
+        match ahead {
+            Some(ahead) => self.think_on(now, speech_end, ahead, actions),
+            None => self.think(now, speech_end, actions),
+        }
         let (endpoint, ended) = (self.since_answer(now), self.since_answer(speech_end));
         let transcript = text_at.map(|at| self.since_answer(at));
         if let Some(reply) = &mut self.reply {

@@ -24,6 +24,8 @@ pub(crate) struct Listen {
     last_audio: Option<Instant>,
     /// When something was last recognised.
     pub(crate) text_at: Option<Instant>,
+    /// The position at which it was.
+    text_position: u64,
     /// Commits sent.
     commits: u32,
     /// The last complete utterance: late texts may still belong to it.
@@ -69,6 +71,7 @@ impl Listen {
             utterance: None,
             last_audio: None,
             text_at: None,
+            text_position: 0,
             commits: 0,
             taken: None,
             looked_at: None,
@@ -149,6 +152,7 @@ impl Listen {
         };
         if !text.is_empty() {
             self.text_at = Some(now);
+            self.text_position = self.ear.position();
             if self.is_stale(now, text) {
                 let Some(more) = self.more_than_taken(text) else { return false };
                 return self.recognised_more(event, more);
@@ -316,6 +320,11 @@ impl Listen {
 
     fn since(&self, sample: u64) -> Duration {
         Rate::WIDE.duration(self.ear.position().saturating_sub(sample))
+    }
+
+    /// For how long the text has stood still, in samples received.
+    pub(crate) fn still(&self) -> Duration {
+        self.since(self.text_position)
     }
 
     /// How long the caller has been silent: in samples received, and in audio that does not come any more.

@@ -22,6 +22,7 @@ mod input;
 mod report;
 mod settings;
 
+mod ahead;
 mod endpointing;
 mod interruption;
 mod keypad;
@@ -49,6 +50,7 @@ use std::{collections::VecDeque, time::Instant};
 use serde::{Deserialize, Serialize};
 
 pub use action::{Action, Actions, Ending, Event, Role};
+pub use ahead::AskedAhead;
 pub use ask::{Ask, Message, ToolAsk, ToolKind, ToolSpec};
 pub use clauses::clauses;
 pub use deadline::{Deadline, Wake};
@@ -59,7 +61,7 @@ pub use report::{CallReport, Interruption, TurnReport};
 pub use settings::{Endpointing, EndpointingPolicy, Interrupting, InterruptingPolicy, Settings, Setup};
 
 use self::{
-    history::History, interruption::CutIn, keypad::Keypad, listen::Listen, mouth::Mouth, reply::Reply,
+    ahead::Ahead, history::History, interruption::CutIn, keypad::Keypad, listen::Listen, mouth::Mouth, reply::Reply,
     tool_calls::ToolCalls, waiting::Closing,
 };
 use crate::{
@@ -101,6 +103,10 @@ pub struct Call {
     history: History,
     tools: ToolCalls,
     keypad: Keypad,
+    /// The question that will be asked if the caller has finished.
+    ahead: Option<Ahead>,
+    /// How asking ahead went so far.
+    asked_ahead: AskedAhead,
     /// Something is unanswered though nobody speaks: the model is to be asked.
     owed: bool,
     /// The call is ending: why, and until when the goodbye may take.
@@ -148,6 +154,8 @@ impl Call {
             history: History::default(),
             tools: ToolCalls::default(),
             keypad: Keypad::default(),
+            ahead: None,
+            asked_ahead: AskedAhead::default(),
             owed: false,
             closing: None,
             quiet_since: None,
@@ -184,11 +192,11 @@ impl Call {
             Input::SttFailed { why: _, restarts } => self.recogniser_failed(now, restarts, actions),
             Input::Llm(turn, event) => match self.is_current(turn) {
                 true => self.model(now, event, actions),
-                false => self.late += 1,
+                false => self.late += u64::from(!self.keep_ahead(turn, &event, actions)),
             },
             Input::LlmFailed(turn, _) => match self.is_current(turn) {
                 true => self.model_failed(now, actions),
-                false => self.late += 1,
+                false => self.late += u64::from(!self.ahead_failed(turn, actions)),
             },
             Input::Tts(turn, clause, event) => match self.is_current(turn) {
                 true => self.voice(now, clause, event),
@@ -222,6 +230,7 @@ impl Call {
         let before = self.turn;
         self.settle_cut_in(now, actions);
         self.settle_utterance(now, actions);
+        self.settle_ahead(now, actions);
         self.settle_keys(now, actions);
         self.settle_patience(now, actions);
         if self.over.is_some() {
@@ -286,6 +295,7 @@ impl Call {
             ending: self.over,
             turns: self.turns.iter().cloned().collect(),
             late_inputs: self.late,
+            asked_ahead: self.asked_ahead,
             samples_in: self.listen.samples_in,
             concealed: self.listen.concealed(),
             frames_out: self.mouth.frames_out,

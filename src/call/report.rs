@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Ending, Turn};
+use super::{AskedAhead, Ending, Turn};
 
 /// When things happened in one turn, each counted from the moment the call was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -21,6 +21,8 @@ pub struct TurnReport {
     pub transcript: Option<Duration>,
     /// The model was asked.
     pub asked: Option<Duration>,
+    /// The model had been asked this long before, ahead of the endpoint.
+    pub ahead: Option<Duration>,
     /// The model's first word came.
     pub first_word: Option<Duration>,
     /// The first clause was complete and given to the voice.
@@ -99,6 +101,8 @@ pub struct CallReport {
     pub turns: Vec<TurnReport>,
     /// Provider answers that came for a turn that was over.
     pub late_inputs: u64,
+    /// Questions to the model before the caller was known to have finished.
+    pub asked_ahead: AskedAhead,
     /// Samples of the caller received.
     pub samples_in: u64,
     /// Holes filled in the caller's audio.

@@ -107,6 +107,9 @@ pub struct Endpointing {
     pub dictation_ms: u64,
     /// After this much silence the recogniser is told to finish what it has.
     pub commit_ms: u64,
+    /// After this much silence the model is asked ahead, for the case that the caller has finished: the answer is that much
+    /// sooner, and some are thrown away. 0 never does.
+    pub ahead_ms: u64,
     /// How long to wait for a transcript after the silence before going on without it.
     pub transcript_ms_max: u64,
     /// Believe the recogniser's own end of turn, where it has one.
@@ -122,6 +125,7 @@ impl Default for Endpointing {
             unfinished_ms: 1_400,
             dictation_ms: 1_600,
             commit_ms: 260,
+            ahead_ms: 0,
             transcript_ms_max: 1_500,
             trust_engine: true,
         }

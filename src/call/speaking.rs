@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    Action, Actions, Ask, Call, ClauseId, Control, Ending, Event, Finish, LlmEvent, Outcome, Role, Script, Settings,
-    Then, ToolAsk, TtsEvent, Turn,
+    Action, Actions, Ask, Call, ClauseId, Control, Ending, Event, Finish, LlmEvent, Message, Outcome, Role, Script,
+    Settings, Then, ToolAsk, TtsEvent, Turn,
     limits::{FAILURES_MAX, TOOL_ROUNDS_MAX, TURNS_MAX},
     mouth::Sent,
     reply::{Reply, Source},
@@ -76,6 +76,7 @@ impl Call {
         // Who has heard nothing of the last reply still waits for it.
         let since = self.reply.as_ref().filter(|reply| !reply.audible).map_or(since, |reply| since.min(reply.since));
         self.cut(now, actions);
+        self.forget_ahead(actions);
         self.owed = false;
         self.turn.0 += 1;
         let mut reply = Reply::new(self.turn, Source::Model { since: now }, self.setup.settings.language, since);
@@ -86,20 +87,26 @@ impl Call {
 
     fn ask_model(&mut self, now: Instant, actions: &mut Actions) {
         let Some(reply) = &self.reply else { return };
+        let ask = self.ask(now, reply.turn, self.history.for_model(&reply.planned()));
+        actions.push(Action::Think(Box::new(ask)));
+    }
+
+    /// A question to the model.
+    pub(super) fn ask(&self, now: Instant, turn: Turn, messages: Vec<Message>) -> Ask {
         let elapsed = self.since_answer(now);
         let clock = jiff::SignedDuration::try_from(elapsed)
             .ok()
             .and_then(|elapsed| self.setup.clock.checked_add(elapsed).ok())
             .unwrap_or_else(|| self.setup.clock.clone());
-        actions.push(Action::Think(Box::new(Ask {
-            turn: reply.turn,
+        Ask {
+            turn,
             instructions: self.setup.instructions.clone(),
-            messages: self.history.for_model(&reply.planned()),
+            messages,
             tools: self.setup.tools.clone(),
             now: clock,
             language: self.setup.settings.language,
             caller: self.setup.caller.clone(),
-        })));
+        }
     }
 
     /// The model said something in the turn we are in.

@@ -34,6 +34,8 @@ pub(crate) struct Utterance {
     pub(crate) run_max: Duration,
     /// The reply was cut because of it: it must not end in silence.
     pub(crate) cut: bool,
+    /// How often the model was asked ahead for it.
+    pub(crate) asked_ahead: u32,
     /// The silence that its text asks for, as weighed in this turn; a frame of silence changes neither.
     pub(crate) weighed: Option<(Turn, Duration)>,
 }

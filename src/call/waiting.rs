@@ -180,6 +180,7 @@ impl Call {
         self.queue.clear();
         self.closing = None;
         self.cut(now, actions);
+        self.forget_ahead(actions);
         self.over = Some(ending);
         actions.push(Action::Tell(Event::Ended(ending)));
         if let Some(to) = transfer {

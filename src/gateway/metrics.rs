@@ -36,6 +36,8 @@ pub const REFUSED: &str = "pronto_refused_total";
 pub const CONNECTIONS: &str = "pronto_connections_active";
 /// Provider answers that came too late for their turn.
 pub const LATE_INPUTS: &str = "pronto_late_inputs_total";
+/// Questions to the model before the caller was known to have finished, by what became of the answer.
+pub const ASKED_AHEAD: &str = "pronto_asked_ahead_total";
 /// Caller audio that the recogniser never heard.
 pub const STT_DROPPED: &str = "pronto_stt_dropped_milliseconds_total";
 /// Holes filled in callers' audio.
@@ -124,6 +126,7 @@ pub fn describe() {
     describe_counter!(REFUSED, Unit::Count, "Requests refused, by reason");
     describe_counter!(FALSE_ALARMS, Unit::Count, "Times our voice was held and went on where it had stopped");
     describe_counter!(LATE_INPUTS, Unit::Count, "Answers of engines that came for a turn that was over");
+    describe_counter!(ASKED_AHEAD, Unit::Count, "Questions asked before the caller had finished, by use");
     describe_counter!(STT_DROPPED, Unit::Milliseconds, "Audio of callers that the recogniser was too slow to hear");
     describe_counter!(CONCEALED, Unit::Milliseconds, "Holes filled in the audio of callers");
     describe_counter!(EVENTS_DROPPED, Unit::Count, "Events not sent because the peer is slow");
@@ -242,6 +245,11 @@ pub(super) fn call_ended(ending: Ending, report: &CallReport) {
     counter!(CALLS_ENDED, "ending" => ending_name(ending)).increment(1);
     histogram!(CALL_DURATION).record(report.duration);
     count(LATE_INPUTS, report.late_inputs);
+    for (outcome, questions) in [("used", report.asked_ahead.used), ("wasted", report.asked_ahead.wasted)] {
+        if questions > 0 {
+            counter!(ASKED_AHEAD, "outcome" => outcome).increment(u64::from(questions));
+        }
+    }
     count_time(CONCEALED, report.concealed);
 }
 

@@ -11,8 +11,8 @@ use super::{
 use crate::call::{
     Action, Actions, Control, Event, Message, Role, ToolKind, Turn,
     limits::{
-        CLAUSE_CHARS_MAX, CLAUSES_MAX, DEAD_AIR_MAX, HISTORY_MAX, STALL_MAX, TURNS_MAX, UTTERANCE_CHARS_MAX,
-        VOICE_AHEAD,
+        CLAUSE_CHARS_MAX, CLAUSES_MAX, DEAD_AIR_MAX, GOODBYE_MAX, HISTORY_MAX, STALL_MAX, TURNS_MAX,
+        UTTERANCE_CHARS_MAX, VOICE_AHEAD,
     },
 };
 use crate::language::Language;
@@ -31,6 +31,8 @@ const ACTIONS_MAX: usize = 400;
 pub struct Promises {
     /// Turns up to this one were stopped.
     stopped: Option<Turn>,
+    /// The turn of the last question to the model.
+    asked: Option<Turn>,
     /// Tools that run: our number, the model's id, kind.
     started: Vec<(u32, String, ToolKind)>,
     /// Ids whose outcome was told.
@@ -83,6 +85,7 @@ impl Promises {
         let hostile = script.ears.hostile > 0;
         Self {
             stopped: None,
+            asked: None,
             started: Vec::new(),
             ended: BTreeSet::new(),
             wakes: (0, 0),
@@ -151,6 +154,13 @@ impl Promises {
             Action::Send { turn: Some(turn), .. } => self.is_alive(now, *turn, "a frame")?,
             Action::Think(ask) => {
                 self.is_alive(now, ask.turn, "an ask")?;
+                if let Some(before) = self.asked.replace(ask.turn)
+                    && before != ask.turn
+                    && Some(before) > self.stopped
+                    && !self.turns_told.contains(&before)
+                {
+                    return Err(format!("promise 2: {before:?} was neither stopped nor ended when {now:?} asked anew"));
+                }
                 outcomes_follow_asks(&ask.messages).map_err(|why| format!("promise 3: asked at {now:?}: {why}"))?;
             }
             Action::Speak { turn, clause, aside, text } => {
@@ -452,6 +462,11 @@ impl Promises {
             let over_us = trace.heard().iter().any(|stretch| stretch.to > from && stretch.from < to + late);
             let others = trace.is_busy_between(from, utterance.at.start) || trace.is_busy_between(to, until);
             let ends = trace.ending().map_or(trace.end(), |(at, _)| at) < until;
+            // The call is about to end, or to be put through: what is said meanwhile finds nobody any more.
+            let parting = trace.events().any(|(at, event)| {
+                let ends = |name: &str| name == "end_call" || name == "transfer_to_human";
+                matches!(event, Event::ToolEnded { name, .. } if ends(name)) && at < to && at + GOODBYE_MAX > from
+            });
             let told = trace.actions().iter().any(|(at, action)| {
                 let Action::Speak { text, .. } = action else { return false };
                 let says = |key| Language::Italian.phrases().text(key).contains(text.as_str());
@@ -465,6 +480,7 @@ impl Promises {
                 && !others
                 && !told
                 && !ends
+                && !parting
                 && to - utterance.at.start >= Duration::from_millis(300)
                 && count(&utterance.text) == 0
             {

@@ -20,6 +20,7 @@ mod our_own_voice_comes_back;
 mod caller_cuts_in_while_booking;
 mod caller_hangs_up_while_booking;
 mod model_asks_for_odd_things;
+mod model_is_asked_ahead;
 mod too_much_of_everything;
 mod tool_finishes_while_nobody_speaks;
 mod tool_is_slow;
