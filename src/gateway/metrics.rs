@@ -92,7 +92,7 @@ pub const CALL_BUCKETS: &[f64] = &[1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 180.
 /// Which buckets each histogram has.
 pub const BUCKETS: &[(&str, &[f64])] = &[
     (TURN_LATENCY, TURN_BUCKETS),
-    (FILLER_LATENCY, LATENCY_BUCKETS),
+    (FILLER_LATENCY, TURN_BUCKETS),
     (ENGINE_WAIT, LATENCY_BUCKETS),
     (TURN_OWN, OWN_BUCKETS),
     (INTERRUPTION, OWN_BUCKETS),

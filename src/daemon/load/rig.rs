@@ -289,7 +289,7 @@ mod tests {
     use super::*;
     use crate::{daemon::Settings, load::lab::LabSettings};
 
-    const PLAN: &str = include_str!("../../../config/load/mixed.toml");
+    const PLAN: &str = include_str!("../../../config/load/capacity.toml");
 
     fn parts() -> Parts {
         Parts { calls_max: 500, connections_max: 1_000, threads: 2, counted: false }

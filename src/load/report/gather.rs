@@ -49,8 +49,16 @@ impl Report {
         report.calls = calls(&outcome.tally, u64::from(outcome.active_max));
         report.audio = audio(counts);
         let first = outcome.tally.series.first();
-        report.seconds =
-            outcome.tally.series.seconds().iter().enumerate().map(|(at, it)| second(first + at, it)).collect();
+        report.seconds = outcome
+            .tally
+            .series
+            .seconds()
+            .iter()
+            .enumerate()
+            // The last one is cut off.
+            .filter(|(at, _)| ((first + at) as f64) + 0.5 < outcome.lasted.as_secs_f64())
+            .map(|(at, it)| second(first + at, it))
+            .collect();
         let generator = &outcome.generator;
         report.generator = Generator {
             was_the_limit: generator.limit.is_some(),
@@ -180,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_a_crowd_measured_is_in_the_report() {
-        let plan = Plan::parse(include_str!("../../../config/load/mixed.toml"), std::path::Path::new(".")).unwrap();
+        let plan = Plan::parse(include_str!("../../../config/load/capacity.toml"), std::path::Path::new(".")).unwrap();
         let mut tally = Tally::new();
         for us in 1..=1_000 {
             tally.record(Measure::Turn, 1_000_000 + us * 100);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Judged, Promise, Report, Step,
-    measures::{MEASURES, TARGET},
+    measures::{MEASURES, TARGET, TARGET_SHOWN},
     pictures,
     told::{count, escaped, figure, figure_or_none, percent, seconds},
 };
@@ -137,7 +137,9 @@ fn gates(body: &mut String, gates: &[Judged], promises: &[Promise]) {
 
 fn percentiles(body: &mut String, report: &Report) {
     let ours = MEASURES.iter().filter_map(|it| Some((it, report.latency.get(it.name)?, "")));
-    let theirs = TARGET.iter().filter_map(|it| Some((it, report.target.get(it.name)?, ", as the target counts it")));
+    let theirs = TARGET[..TARGET_SHOWN]
+        .iter()
+        .filter_map(|it| Some((it, report.target.get(it.name)?, ", as the target counts it")));
     let rows: Vec<_> = ours.chain(theirs).collect();
     if rows.is_empty() {
         body.push_str("<h2>Percentiles</h2>\n<p>Nothing was measured: no turn was answered.</p>\n");

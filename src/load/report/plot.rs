@@ -268,7 +268,11 @@ fn draw(svg: &mut String, x: &Axis, y: &Axis, series: &Series) {
         };
         // A point by itself would be invisible.
         if !before && !after {
-            path.push_str("h.01");
+            let _ = write!(
+                svg,
+                "<circle class=\"d{}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"/>",
+                series.colour, place.0, place.1
+            );
         }
     }
     let _ = write!(svg, "<path class=\"s{}\" d=\"{path}\"/>", series.colour);
@@ -333,6 +337,6 @@ mod tests {
         };
         let svg = chart("a <title>", "", &x, &y, &[series]);
         assert!(svg.contains("a &lt;title&gt;") && !svg.contains("NaN") && !svg.contains("inf"));
-        assert_eq!(svg.matches("h.01").count(), 1, "the point by itself is seen");
+        assert_eq!(svg.matches("<circle").count(), 1, "the point by itself is seen");
     }
 }

@@ -87,11 +87,26 @@ impl Watched {
         self.last.map_or(0, |(_, sample)| sample.rss_kib)
     }
 
-    /// Its CPU between two times, in percent of one core, from the samples nearest to them.
+    /// Its CPU between two times, in percent of one core.
     pub fn cpu_percent(&self, from: Duration, to: Duration) -> Option<f64> {
-        let (first, last) = (self.nearest(from)?, self.nearest(to)?);
-        let time = last.0.saturating_sub(first.0).as_secs_f64();
-        (time > 0.2).then(|| last.1.cpu.saturating_sub(first.1.cpu).as_secs_f64() / time * 100.0)
+        let time = to.saturating_sub(from).as_secs_f64();
+        (time > 0.2).then_some(())?;
+        Some((self.cpu_s(to)? - self.cpu_s(from)?).max(0.0) / time * 100.0)
+    }
+
+    /// CPU time used by then, as if it were used evenly between two looks.
+    fn cpu_s(&self, at: Duration) -> Option<f64> {
+        let after = self.samples.partition_point(|(then, _)| *then < at);
+        let cpu = |(then, sample): &(Duration, Sample)| (then.as_secs_f64(), sample.cpu.as_secs_f64());
+        let next = self.samples.get(after).map(cpu);
+        let last = after.checked_sub(1).and_then(|before| self.samples.get(before)).map(cpu);
+        match (last, next) {
+            (Some((from, before)), Some((to, then))) if to > from => {
+                Some(before + (then - before) * (at.as_secs_f64() - from) / (to - from))
+            }
+            (_, Some((_, cpu))) | (Some((_, cpu)), None) => Some(cpu),
+            (None, None) => None,
+        }
     }
 
     /// Its memory at a time, in MiB.
@@ -102,9 +117,8 @@ impl Watched {
     /// The whole of it, CPU from `from` on.
     pub fn usage(&self, from: Duration) -> Use {
         let (Some((_, first)), Some((end, last))) = (self.samples.first(), self.last) else { return Use::default() };
-        let (begin, before) = self.nearest(from).unwrap_or((Duration::ZERO, *first));
-        let cpu = last.cpu.saturating_sub(before.cpu).as_secs_f64();
-        let time = end.saturating_sub(begin).as_secs_f64();
+        let cpu = (last.cpu.as_secs_f64() - self.cpu_s(from).unwrap_or(0.0)).max(0.0);
+        let time = end.saturating_sub(from).as_secs_f64();
         let most = |of: fn(&Sample) -> u64| self.samples.iter().map(|(_, sample)| of(sample)).max().unwrap_or(0);
         Use {
             cpu_s: cpu,
@@ -225,7 +239,11 @@ mod tests {
         let usage = watched.usage(at(1));
         assert!((usage.cpu_s - 1.0).abs() < 1e-9 && (usage.cpu_percent - 50.0).abs() < 1e-9, "{usage:?}");
         assert_eq!((usage.rss_first_mib, usage.rss_max_mib, usage.rss_last_mib), (1.0, 4.0, 3.0));
-        assert_eq!(watched.cpu_percent(at(0), at(1)), Some(90.0));
+        let percent = |from: f64, to: f64| {
+            let times = [from, to].map(Duration::from_secs_f64);
+            watched.cpu_percent(times[0], times[1]).map(|it| it.round())
+        };
+        assert_eq!((percent(0.0, 1.0), percent(0.5, 1.5), percent(0.0, 9.0)), (Some(90.0), Some(70.0), Some(21.0)));
         assert_eq!(watched.cpu_percent(at(1), at(1)), None);
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Report,
-    measures::{COUNTERS, MEASURES, TARGET},
+    measures::{COUNTERS, MEASURES, TARGET, TARGET_SHOWN},
     page::whole,
     plot::{self, Axis, Series, Style},
     told::{escaped, figure_or_none},
@@ -141,7 +141,8 @@ impl Comparison<'_> {
     fn rows(&self) -> Vec<Row> {
         let (a, b) = (self.a.1, self.b.1);
         let mut rows = Vec::new();
-        let both = [(&MEASURES[..], "", &a.latency, &b.latency), (&TARGET[..], "target: ", &a.target, &b.target)];
+        let both =
+            [(&MEASURES[..], "", &a.latency, &b.latency), (&TARGET[..TARGET_SHOWN], "target: ", &a.target, &b.target)];
         for (measures, whose, a, b) in both {
             for measure in measures {
                 let (a, b) = (a.get(measure.name), b.get(measure.name));

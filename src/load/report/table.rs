@@ -2,7 +2,7 @@
 
 use super::{
     Report,
-    measures::{MEASURES, TARGET},
+    measures::{MEASURES, TARGET, TARGET_SHOWN},
     told::{count, figure, figure_or_none, percent, seconds},
 };
 
@@ -33,7 +33,7 @@ pub(super) fn of(report: &Report) -> Vec<String> {
     lines.push(String::new());
     lines.push(row("ms", ["n", "p50", "p90", "p95", "p99", "p99.9", "max"].map(str::to_owned)));
     let ours = MEASURES.iter().filter_map(|it| Some((it.title.to_lowercase(), report.latency.get(it.name)?)));
-    let theirs = TARGET
+    let theirs = TARGET[..TARGET_SHOWN]
         .iter()
         .filter_map(|it| Some((format!("  target: {}", it.title.to_lowercase()), report.target.get(it.name)?)));
     for (title, of) in ours.chain(theirs) {

@@ -19,7 +19,6 @@ pub(super) fn example() -> Report {
         ("answer_ms", 80.0, 40.0, 220),
         ("connect_ms", 3.0, 2.0, 220),
         ("gap_ms", 20.0, 6.0, 100_000),
-        ("late_ms", 0.4, 0.5, 100_000),
     ] {
         report.latency.insert(name.into(), spread(middle, width, n));
     }
