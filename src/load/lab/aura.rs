@@ -150,7 +150,7 @@ impl Aura {
         let due = Instant::now() + wire.house.settings.latency.aura.first.sample(&wire.house.dice);
         let mut sound = Vec::new();
         if !text.trim().is_empty() {
-            let pcm = wire.house.speech.say(text, &self.voice, self.format.rate).await.ok()?;
+            let pcm = wire.house.say(text, &self.voice, self.format.rate).await.ok()?;
             Encoder::new(self.format).ok()?.encode(&pcm, &mut sound);
             wire.house.journal.spoke(Endpoint::Aura, text);
         }

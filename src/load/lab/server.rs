@@ -7,6 +7,7 @@ use std::{
     future::Future,
     io,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -42,11 +43,14 @@ use super::{
     latency::Dice,
     openai,
     settings::LabSettings,
-    speech::Speech,
+    speech::{self, Speech, SpeechError, Voice},
 };
+use crate::{audio::Rate, load::crowd::counted};
 
 /// The longest request body: a minute of sound, generously.
 const BODY_MAX: usize = 25 << 20;
+/// How long the counted voice takes for each sign of a text, as long as speech takes.
+const COUNTED_SIGN: Duration = Duration::from_millis(60);
 /// Events written ahead of the client.
 const AHEAD: usize = 8;
 
@@ -97,6 +101,17 @@ impl House {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
+    }
+
+    /// The agent's voice says a text.
+    pub async fn say(&self, text: &str, voice: &Voice, rate: Rate) -> Result<Arc<[i16]>, SpeechError> {
+        match self.settings.voice {
+            speech::Kind::EspeakNg => self.speech.say(text, voice, rate).await,
+            speech::Kind::Counted => {
+                let spoken = COUNTED_SIGN * text.chars().count() as u32;
+                Ok(counted::voice(rate.samples(spoken), rate).into())
+            }
+        }
     }
 
     /// Ends every connection and stream.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ears, faults::Fault, journal::Endpoint, latency::Spread};
+use super::{ears, faults::Fault, journal::Endpoint, latency::Spread, speech};
 use crate::language::Language;
 
 /// What a lab is started with. The default waits like the real engines do and has no faults.
@@ -19,6 +19,8 @@ pub struct LabSettings {
     pub phrases: Vec<ExtraPhrase>,
     /// How it hears.
     pub ears: ears::Kind,
+    /// What it speaks with.
+    pub voice: speech::Kind,
     /// The only key accepted; none accepts any key that does not begin with `invalid`.
     pub key: Option<String>,
     /// Seed of everything left to chance.
@@ -130,6 +132,7 @@ impl Default for LabSettings {
             language: Language::Italian,
             phrases: Vec::new(),
             ears: ears::Kind::default(),
+            voice: speech::Kind::default(),
             key: None,
             seed: 1,
             latency: Latencies::default(),

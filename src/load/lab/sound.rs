@@ -52,7 +52,7 @@ pub async fn speak(house: &Arc<House>, harm: Option<Harm>, request: &Value) -> R
     let events = request["stream_format"] == "sse";
     let language = mind::language(text).unwrap_or(house.settings.language);
     let voice = Voice { speed: speed(request), ..Voice::agent(language) };
-    let Ok(pcm) = house.speech.say(text, &voice, Rate::VOICE).await else {
+    let Ok(pcm) = house.say(text, &voice, Rate::VOICE).await else {
         return Err(Refusal::field("input", "the lab's voice failed"));
     };
     house.journal.spoke(Endpoint::Speech, text);

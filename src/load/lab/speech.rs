@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use serde::{Deserialize, Serialize};
 use tokio::{io::AsyncWriteExt, process::Command, sync::Semaphore};
 
 use super::phrasebook::Phrasebook;
@@ -72,6 +73,18 @@ impl Voice {
             ],
         }
     }
+}
+
+/// What the agent's voice is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A synthesiser.
+    #[default]
+    EspeakNg,
+    /// Tones that number each 20 ms: a listener can tell what was lost, doubled or damaged. See
+    /// [`counted`](crate::load::crowd::counted).
+    Counted,
 }
 
 /// Why there is no speech.
