@@ -50,6 +50,8 @@ mod desk;
 mod dial;
 mod faults;
 mod frame;
+#[cfg(any(test, feature = "fuzz"))]
+mod fuzz;
 mod listener;
 mod phone;
 mod plan;
@@ -72,6 +74,8 @@ use std::{
 };
 
 pub use arrivals::Arrivals;
+#[cfg(feature = "fuzz")]
+pub use fuzz::fuzz;
 pub use plan::{Behaviour, CALLS_MAX, Cut, Fault, LineKind, Noise, NoiseKind, Plan, PlanError, Stall};
 pub use series::{Second, Series};
 pub use sounds::Sounds;

@@ -635,6 +635,22 @@ mod tests {
     }
 
     #[test]
+    fn the_plans_of_the_repository_are_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/load");
+        let mut read = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            // A scenario of its own stands beside the plans that name it.
+            if text.contains("length_s") {
+                Plan::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                read += 1;
+            }
+        }
+        assert!(read >= 4);
+    }
+
+    #[test]
     fn a_mistake_names_the_field_and_the_fix() {
         let check = |from: &str, to: &str, expected: &[&str]| {
             assert!(LEAST.contains(from), "{from}");
