@@ -7,3 +7,4 @@
 pub mod caller;
 pub mod crowd;
 pub mod lab;
+pub mod report;
