@@ -32,6 +32,7 @@ const OURS_STILL: Duration = Duration::from_millis(60);
 impl Call {
     /// A piece of the caller's audio.
     pub(super) fn hear(&mut self, now: Instant, audio: AudioIn<'_>, actions: &mut Actions) {
+        self.mouth.accompanied(now);
         let news = self.listen.audio(now, audio, actions);
         if news.started {
             actions.push(Action::Tell(Event::SpeechStarted(Role::Caller, self.turn)));
