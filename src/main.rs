@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 #[cfg(feature = "load")]
-use pronto::daemon::{call::Call, demo::Demo, lab::Lab};
+use pronto::daemon::{call::Call, demo::Demo, lab::Lab, load::Load};
 use pronto::daemon::{check::Check, health::Health, serve::Serve};
 
 /// Answers the telephone of a small business: hears, understands, speaks, and books the appointment
@@ -36,6 +36,8 @@ enum Command {
     Call(Call),
     #[cfg(feature = "load")]
     Lab(Lab),
+    #[cfg(feature = "load")]
+    Load(Load),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +51,8 @@ fn main() -> ExitCode {
         Command::Call(call) => call.run(),
         #[cfg(feature = "load")]
         Command::Lab(lab) => lab.run(),
+        #[cfg(feature = "load")]
+        Command::Load(load) => load.run(),
     };
     ended.unwrap_or_else(|error| {
         #[expect(clippy::print_stderr, reason = "the answer to whoever started us on the command line")]

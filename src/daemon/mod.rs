@@ -10,6 +10,8 @@ pub mod demo;
 pub mod health;
 #[cfg(feature = "load")]
 pub mod lab;
+#[cfg(feature = "load")]
+pub mod load;
 mod logs;
 pub mod serve;
 mod settings;

@@ -1,7 +1,9 @@
 //! The load-test harness and the lab. Beside the house: it sees every floor and no floor sees it.
 //!
 //! The [`lab`] emulates the providers' APIs over real HTTP and WebSocket, so that the real clients are exercised with
-//! no key and no internet. The [`caller`] telephones a gateway as a customer would, and measures what that was like.
+//! no key and no internet. The [`caller`] telephones a gateway as a customer would, and measures what that was like. The
+//! [`shop`] is a day of such customers, each with its own troubles.
 
 pub mod caller;
 pub mod lab;
+pub mod shop;
