@@ -13,14 +13,15 @@ mod offer;
 mod overload;
 mod page;
 mod rig;
+mod shop;
 mod watch;
 
-use std::process::ExitCode;
+use std::{future::Future, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use self::{capacity::Search, compare::Compare, offer::Run, overload::Rush};
+use self::{capacity::Search, compare::Compare, offer::Run, overload::Rush, shop::Shop};
 
 /// Calls a gateway from many telephones at once, and measures what callers hear
 #[derive(Debug, Args)]
@@ -34,6 +35,7 @@ Examples:
   pronto load --fail-if 'p99.own_ms > 25' --fail-if 'refused > 0 or dropped > 0'
   pronto load capacity                            how many calls it carries
   pronto load overload --limit 50                 what happens when three times as many call
+  pronto load shop                                a day of Italian callers, judged by what is in the books
   pronto load compare before.json after.json
 
 Ends with 0 when no gate failed, with 1 when one did, and with 2 when the run could not be done."
@@ -52,6 +54,7 @@ enum What {
     Run(Run),
     Capacity(Search),
     Overload(Rush),
+    Shop(Shop),
     Compare(Compare),
 }
 
@@ -71,23 +74,27 @@ impl Load {
     }
 
     fn done(self) -> anyhow::Result<ExitCode> {
-        // Callers of wss:// hold TLS clients.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .context("the runtime cannot be started")?;
-        let done = runtime.block_on(async {
-            match self.what {
-                None => self.run.go().await,
-                Some(What::Run(run)) => run.go().await,
-                Some(What::Capacity(search)) => search.go().await,
-                Some(What::Overload(rush)) => rush.go().await,
-                Some(What::Compare(compare)) => compare.go(),
-            }
-        });
-        runtime.shutdown_background();
-        done
+        match self.what {
+            None => calling(self.run.go()),
+            Some(What::Run(run)) => calling(run.go()),
+            Some(What::Capacity(search)) => calling(search.go()),
+            Some(What::Overload(rush)) => calling(rush.go()),
+            Some(What::Shop(shop)) => shop.run(),
+            Some(What::Compare(compare)) => compare.go(),
+        }
     }
+}
+
+/// Calls, on a runtime of one thread: what costs is on threads of its own.
+fn calling(done: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    // Callers of wss:// hold TLS clients.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    let done = runtime.block_on(done);
+    runtime.shutdown_background();
+    done
 }
