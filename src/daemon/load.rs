@@ -13,7 +13,7 @@ mod offer;
 mod overload;
 mod page;
 mod rig;
-mod shop;
+pub mod shop;
 mod watch;
 
 use std::{future::Future, process::ExitCode};
