@@ -62,7 +62,7 @@ async fn of_a_call() {
             .unwrap();
             let warm = at_warm.unwrap();
             println!(
-                "{kind} x {calls}: {:.3} CPU-ms per call-second, late p99 {:?}, {:.1} KiB per call, gap p50 {:?} p99 {:?}, {:?}",
+                "{kind} x {calls}: {:.3} CPU-ms per call-second, late p99 {:?}, {after} KiB in all, {:.1} more per call, gap p50 {:?} p99 {:?}, {:?}",
                 (last.0 - warm.0) / (last.1 - warm.1),
                 outcome.generator.late_p99,
                 (after as f64 - before as f64) / f64::from(calls),

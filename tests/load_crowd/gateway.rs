@@ -17,12 +17,11 @@ async fn a_gateway_is_measured_on_every_line() {
     let script = Script::new(&["quanto costa il tagliando"; 2_000], &[]);
     let shops = ["rossi", "bianchi"].map(|name| tenant(name, "Pronto, officina.", 20, &script));
     let shop = Running::start(shops, DrainSettings { finish_s: 0, goodbye_s: 0 }, 100);
-    let opus = if cfg!(feature = "opus") { ", vapi-opus = 1" } else { "" };
     let text = format!(
         r#"
         length_s = 8
         seed = 3
-        wires = {{ vapi-pcm = 1, vapi-mulaw = 1, twilio = 1{opus} }}
+        wires = {{ vapi-pcm = 1, vapi-mulaw = 1, twilio = 1 }}
         tenants = {{ names = ["rossi", "bianchi"], calls_each = 4 }}
         arrivals = {{ kind = "constant" }}
         [[behaviours]]

@@ -142,6 +142,8 @@ struct Steered {
 
 impl Steering {
     /// Wants so many calls from now on, instead of what the plan's arrivals say. When there are more, the rest hang up.
+    /// The number of threads is chosen when the run begins: where it is to become much more, say so in
+    /// [`Plan::shards`].
     pub fn calls(&self, calls: u32) {
         self.shared.calls.store(calls.min(CALLS_MAX) + 1, Ordering::Relaxed);
     }
