@@ -12,7 +12,7 @@ use clap::Args;
 
 use super::{
     live::Live,
-    offer::{Kept, Stage, Whom, read},
+    offer::{Kept, Stage, Whom, read, with_room},
     watch::Watch,
 };
 use crate::load::{
@@ -26,9 +26,10 @@ pub(super) const TALKERS: &str = include_str!("../../../config/load/capacity.tom
 /// Looks for the most calls that are carried well
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Carried well: the target's own share of a turn is at most 25 ms in 95 of 100 turns, the gap between two frames of a
-speaking agent at most 60 ms in 99 of 100, no call fails and no speech has holes. What breaks is tried once more before
-it is believed.")]
+Carried well: the target's own share of a turn is at most 25 ms in 95 of 100 turns, or 10 ms more than with four calls
+where the way to the lab and back alone is more than that; the gap between two frames of a speaking agent is at most
+90 ms in 99 of 100 (a wire that allows it gets 60 ms at a time); no call is refused or lost, and no speech has holes.
+What breaks is tried once more before it is believed.")]
 pub(super) struct Search {
     /// The plan; callers who go on talking, over all wires, if left out
     #[arg(value_name = "PLAN")]
@@ -50,7 +51,7 @@ pub(super) struct Search {
     #[arg(long, default_value_t = 25.0, value_name = "MS")]
     own_max_ms: f64,
     /// The most that the gap between frames may be (p99), in milliseconds
-    #[arg(long, default_value_t = 60.0, value_name = "MS")]
+    #[arg(long, default_value_t = 90.0, value_name = "MS")]
     gap_max_ms: f64,
 }
 
@@ -59,7 +60,11 @@ const REACH_WAIT: Duration = Duration::from_secs(40);
 /// How long they settle before they are judged: greetings, and what a change stirred up.
 const SETTLE: Duration = Duration::from_secs(4);
 /// Fewer turns than this judge nobody.
-const TURNS_MIN: u64 = 20;
+const TURNS_MIN: u64 = 10;
+/// So many calls tell what a turn takes on this machine that has nothing to do with their number.
+const FEW: u32 = 4;
+/// The own share may be so much more than theirs, where that is more than the limit.
+const GROWTH_MS: f64 = 10.0;
 /// Of so many turns one may have a hole: on a shared machine one frame is late now and then.
 const TURNS_A_HOLE: u64 = 1_000;
 
@@ -68,7 +73,7 @@ impl Search {
         let plan = read(self.plan.as_deref(), TALKERS)?;
         let gates = self.kept.gates(&plan)?;
         let max = self.max.clamp(1, CALLS_MAX);
-        let mut stage = Stage::set(&plan, &self.whom, max, max.saturating_mul(2)).await?;
+        let mut stage = Stage::set(&plan, &self.whom, with_room(max)).await?;
         stage.without_page();
         let mut live = Live::new(None);
         let steering = Steering::default();
@@ -162,6 +167,8 @@ struct Climb {
     calls: u32,
     /// They broke once and are tried again.
     again: bool,
+    /// They are the few that are tried first.
+    first: bool,
     over: bool,
     steps: Vec<Step>,
     /// What callers heard at the most that held.
@@ -170,9 +177,9 @@ struct Climb {
 
 impl Climb {
     fn new(limits: Limits, numbers: Bisection, hold: Duration) -> Self {
-        let calls = numbers.next().unwrap_or(1);
-        let (steps, best) = (Vec::new(), Default::default());
-        Self { limits, numbers, hold, at: At::Reaching(Duration::ZERO), calls, again: false, over: false, steps, best }
+        let calls = FEW.min(numbers.step);
+        let (at, steps, best) = (At::Reaching(Duration::ZERO), Vec::new(), Default::default());
+        Self { limits, numbers, hold, at, calls, again: false, first: true, over: false, steps, best }
     }
 
     /// In a few words.
@@ -205,7 +212,7 @@ impl Climb {
             At::Judging(since) => {
                 let held = now.at.saturating_sub(since);
                 let few = now.window.of(Measure::Turn).len() < TURNS_MIN;
-                if held < self.hold || (few && held < self.hold * 3) {
+                if held < self.hold || (few && held < self.hold * 4) {
                     return None;
                 }
                 let step = self.judge(now, watch, since);
@@ -237,7 +244,8 @@ impl Climb {
                 step.rss_mib.insert(name, rss);
             }
         }
-        step.broke = self.limits.broken_by(now.active, self.calls, window).unwrap_or_default();
+        let limits = if self.first { Limits { own_ms: None, ..self.limits } } else { self.limits };
+        step.broke = limits.broken_by(now.active, self.calls, window).unwrap_or_default();
         step.held = step.broke.is_empty();
         step
     }
@@ -248,6 +256,11 @@ impl Climb {
         self.steps.push(step);
         if held && self.calls >= self.numbers.held {
             self.best = report::spreads(now.window);
+        }
+        if std::mem::take(&mut self.first)
+            && let Some(own) = self.steps.last().and_then(|step| step.own_p95_ms)
+        {
+            self.limits.own_ms = self.limits.own_ms.map(|most| most.max(own + GROWTH_MS));
         }
         if !held && !self.again {
             // Once is no proof on a machine that others use too.
@@ -304,8 +317,14 @@ impl Limits {
         if u64::from(active) * 10 < u64::from(wanted) * 9 {
             return Some(format!("only {active} calls are under way"));
         }
-        if counts.calls_failed() > 0 {
-            return Some(format!("{} calls failed", counts.calls_failed()));
+        let lost = counts.refused + counts.failed + counts.dropped;
+        if lost > 0 {
+            return Some(format!("{lost} calls were refused or lost"));
+        }
+        // Ears that are cheap mishear one in a hundred: some are misunderstood on a quiet day too.
+        let misunderstood = counts.gave_up + counts.ended_by_target + counts.wrong;
+        if misunderstood * 50 > turns.max(50) {
+            return Some(format!("{misunderstood} callers gave up or were hung up on"));
         }
         if turns < TURNS_MIN {
             return Some(format!("only {turns} turns were answered"));
@@ -416,7 +435,7 @@ mod tests {
         (0..50).for_each(|_| window.record(Measure::Own, 40_000));
         check(&window, 100, Some("own share 40 ms"));
         window.counts.dropped = 3;
-        check(&window, 100, Some("3 calls failed"));
+        check(&window, 100, Some("3 calls were refused or lost"));
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Run {
         plan.check()?;
         let gates = self.kept.gates(&plan)?;
         let most = plan.arrivals.calls_max().unwrap_or(crate::load::crowd::CALLS_MAX);
-        let mut stage = Stage::set(&plan, &self.whom, most, most.saturating_mul(2)).await?;
+        let mut stage = Stage::set(&plan, &self.whom, with_room(most)).await?;
         let mut live = Live::new(Some(plan.total()));
         let mut shown = |now: &Snapshot<'_>, watch: &Watch| {
             live.show(now, watch, "");
@@ -122,6 +122,11 @@ impl Run {
         report.judge(&gates);
         self.kept.tell(&mut live.terminal, &report)
     }
+}
+
+/// The lines that so many callers need who follow one another: the next one calls while the call before is being ended.
+pub(super) const fn with_room(calls: u32) -> u32 {
+    calls.saturating_add(calls / 4).saturating_add(10)
 }
 
 /// Reads a plan, or the one that is built in.
@@ -181,7 +186,7 @@ impl Stage {
     }
 
     /// Prepares the callers' voices and, where no target is named, a gateway that allows each tenant so many calls.
-    pub(super) async fn set(plan: &Plan, whom: &Whom, calls_max: u32, connections_max: u32) -> anyhow::Result<Self> {
+    pub(super) async fn set(plan: &Plan, whom: &Whom, calls_max: u32) -> anyhow::Result<Self> {
         let mut terminal = Terminal::new();
         terminal.wait("the callers learn what to say ...");
         let speech = Speech::new().await?;
@@ -190,7 +195,7 @@ impl Stage {
             terminal.wait("a gateway and a lab are started ...");
             let parts = Parts {
                 calls_max: calls_max.clamp(1, 10_000),
-                connections_max: connections_max.max(64),
+                connections_max: crate::load::crowd::CALLS_MAX,
                 threads: whom.threads,
                 counted: plan.counted,
             };

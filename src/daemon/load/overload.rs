@@ -58,27 +58,29 @@ impl Rush {
         let gates = self.kept.gates(&plan)?;
         let limit = self.limit.clamp(1, CALLS_MAX);
         let offered = limit.saturating_mul(self.times.max(1)).min(CALLS_MAX);
-        let mut stage = Stage::set(&plan, &self.whom, limit, offered.saturating_mul(2)).await?;
+        let mut stage = Stage::set(&plan, &self.whom, limit).await?;
         stage.without_page();
         let mut live = Live::new(None);
         let steering = Steering::default();
-        steering.calls(limit);
+        // Four of five lines: who hangs up is followed by the next, and must not find the line still taken.
+        let usual = (limit * 4 / 5).max(1);
+        steering.calls(usual);
         let before = SETTLE + Duration::from_secs(self.before_s.max(5));
         let rush = before + Duration::from_secs(self.rush_s.max(5));
         let mut phases = Phases { before, rush, end: rush + AFTER, ..Phases::default() };
         let outcome = stage
             .play(&plan, &steering, &mut |now, watch| {
                 live.show(now, watch, phases.told());
-                phases.go_on(now, &steering, limit, offered)
+                phases.go_on(now, &steering, usual, offered)
             })
             .await?;
         live.terminal.clear();
         let mut report = stage.report(&plan, &outcome).await;
         report.run.stopped_early = phases.at != Phase::Over;
-        report.run.name = format!("{}: {offered} call where {limit} may", plan.name);
+        report.run.name = format!("{}: {usual}, then {offered} call where {limit} may", plan.name);
         let mut overload = phases.found(limit, offered);
         let rush_ended = phases.rush_ended.unwrap_or(phases.rush);
-        overload.recovery_s = recovery(&report.seconds, rush_ended, u64::from(limit), overload.before_p99_ms);
+        overload.recovery_s = recovery(&report.seconds, rush_ended, u64::from(usual), overload.before_p99_ms);
         overload.promises.push(Promise {
             what: match overload.recovery_s {
                 Some(s) => format!("after the rush everything was as before in {s:.0} s (at most {RECOVERY_MAX_S:.0})"),
@@ -143,7 +145,7 @@ impl Phases {
         }
     }
 
-    fn go_on(&mut self, now: &Snapshot<'_>, steering: &Steering, limit: u32, offered: u32) -> ControlFlow<()> {
+    fn go_on(&mut self, now: &Snapshot<'_>, steering: &Steering, usual: u32, offered: u32) -> ControlFlow<()> {
         match self.at {
             Phase::Settling if now.at >= SETTLE => {
                 steering.new_window();
@@ -163,7 +165,7 @@ impl Phases {
                 if now.at >= self.rush {
                     self.take(now.window);
                     steering.new_window();
-                    steering.calls(limit);
+                    steering.calls(usual);
                     self.rush_ended = Some(now.at);
                     self.at = Phase::After;
                 }
@@ -236,12 +238,12 @@ impl Phases {
 }
 
 /// From the end of the rush to the first second from which on nobody is refused, turns are as fast as before, and as many
-/// call as may.
-fn recovery(seconds: &[Second], ended: Duration, limit: u64, before_p99: Option<f64>) -> Option<f64> {
+/// calls are under way.
+fn recovery(seconds: &[Second], ended: Duration, usual: u64, before_p99: Option<f64>) -> Option<f64> {
     let most = (before_p99? + GROWTH_MS).max(OWN_MS);
     let well = |second: &Second| {
         let quick = second.own_ms.is_none_or(|[.., p99]| p99 <= most);
-        second.failed == 0 && quick && second.active * 10 >= limit * 9
+        second.failed == 0 && quick && second.active * 10 >= usual * 9
     };
     // The last second is cut off: its calls were hung up.
     let after: Vec<_> = seconds.iter().filter(|second| second.at_s >= ended.as_secs_f64()).collect();

@@ -124,15 +124,10 @@ fn calls(tally: &Tally, active_max: u64) -> Calls {
     if counts.failed > 0 {
         refused.insert("nobody answered".into(), counts.failed);
     }
-    let closed = |(code, times): (&u16, &u64)| match code {
-        1000 | 1005 => (format!("hung up before the caller ({code})"), *times),
-        1006 => ("the line broke (1006)".to_owned(), *times),
-        code => (format!("closed with {code}"), *times),
-    };
-    let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
-    for (why, times) in tally.closed_by.iter().map(closed) {
-        *dropped.entry(why).or_default() += times;
-    }
+    let in_order = |code: u16| matches!(code, 1000 | 1005);
+    let why = |code: u16| if code == 1006 { "the line broke (1006)".into() } else { format!("closed with {code}") };
+    let dropped = tally.closed_by.iter().filter(|(code, _)| !in_order(**code));
+    let dropped = dropped.map(|(code, times)| (why(*code), *times)).collect();
     Calls {
         offered: counts.offered,
         answered: counts.answered,
@@ -140,6 +135,7 @@ fn calls(tally: &Tally, active_max: u64) -> Calls {
         unfinished: counts.unfinished,
         refused,
         dropped,
+        ended_by_agent: counts.ended_by_target,
         gave_up: counts.gave_up,
         wrong: counts.wrong,
         active_max,
@@ -196,7 +192,8 @@ mod tests {
         tally.counts =
             Counts { offered: 9, answered: 6, completed: 5, failed: 1, heard_ms: 1_500, ..Counts::default() };
         tally.refused_by.insert(429, 2);
-        tally.closed_by.insert(1013, 1);
+        tally.closed_by.extend([(1013, 1), (1000, 5)]);
+        tally.counts.ended_by_target = 5;
         let generator = crowd::Generator {
             late_p99: Duration::from_millis(7),
             limit: Some(crowd::Limit::Late),

@@ -58,13 +58,14 @@ pub enum Measured<'a> {
 type Counter = (&'static str, fn(&Report) -> Option<f64>);
 
 /// The numbers, by name.
-pub const COUNTERS: [Counter; 33] = [
+pub const COUNTERS: [Counter; 34] = [
     ("offered", |it| Some(it.calls.offered as f64)),
     ("answered", |it| Some(it.calls.answered as f64)),
     ("completed", |it| Some(it.calls.completed as f64)),
     ("unfinished", |it| Some(it.calls.unfinished as f64)),
     ("refused", |it| Some(it.calls.refused_all() as f64)),
     ("dropped", |it| Some(it.calls.dropped_all() as f64)),
+    ("ended_by_agent", |it| Some(it.calls.ended_by_agent as f64)),
     ("gave_up", |it| Some(it.calls.gave_up as f64)),
     ("wrong", |it| Some(it.calls.wrong as f64)),
     ("failed", |it| Some(it.calls.failed() as f64)),

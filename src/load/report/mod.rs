@@ -137,6 +137,8 @@ pub struct Calls {
     pub refused: BTreeMap<String, u64>,
     /// Ended by the target or the network in the middle, by close code or reason.
     pub dropped: BTreeMap<String, u64>,
+    /// The agent hung up in order before its caller had finished: it took what was said for a goodbye.
+    pub ended_by_agent: u64,
     /// Callers who waited for an answer and hung up.
     pub gave_up: u64,
     /// Answered otherwise than expected.
@@ -403,7 +405,7 @@ impl Calls {
 
     /// Everything that is not as it should be.
     pub fn failed(&self) -> u64 {
-        [self.refused_all(), self.dropped_all(), self.gave_up, self.wrong]
+        [self.refused_all(), self.dropped_all(), self.ended_by_agent, self.gave_up, self.wrong]
             .into_iter()
             .fold(0, |sum, some| sum.saturating_add(some))
     }

@@ -187,7 +187,11 @@ pub(super) fn failures(calls: &Calls) -> String {
     let mut failures: Vec<(String, u64)> = Vec::new();
     failures.extend(calls.refused.iter().map(|(why, times)| (format!("refused: {why}"), *times)));
     failures.extend(calls.dropped.iter().map(|(why, times)| (format!("dropped: {why}"), *times)));
-    failures.extend([("gave up waiting".to_owned(), calls.gave_up), ("answered wrong".to_owned(), calls.wrong)]);
+    failures.extend([
+        ("the agent hung up".to_owned(), calls.ended_by_agent),
+        ("gave up waiting".into(), calls.gave_up),
+        ("answered wrong".to_owned(), calls.wrong),
+    ]);
     failures.retain(|(_, times)| *times > 0);
     failures.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
     failures.truncate(20);

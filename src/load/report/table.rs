@@ -23,7 +23,7 @@ pub(super) fn of(report: &Report) -> Vec<String> {
         .into_iter()
         .flat_map(|(kind, by)| by.iter().map(move |(why, times)| format!("{kind} ({why}) {}", count(*times))))
         .chain(
-            [("gave up", calls.gave_up), ("wrong", calls.wrong)]
+            [("hung up by the agent", calls.ended_by_agent), ("gave up", calls.gave_up), ("wrong", calls.wrong)]
                 .iter()
                 .filter(|it| it.1 > 0)
                 .map(|(kind, times)| format!("{kind} {}", count(*times))),

@@ -77,6 +77,7 @@ pub(super) fn example() -> Report {
         unfinished: 8,
         refused: [("429".to_owned(), 2)].into(),
         dropped: [("1006 the line broke".to_owned(), 1)].into(),
+        ended_by_agent: 1,
         gave_up: 0,
         wrong: 0,
         active_max: 200,
