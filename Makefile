@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check world bench fuzz deps rust
+.PHONY: help demo test check world bench load fuzz deps rust
 
 SCENARIO ?= vapi
 N ?= 10000
@@ -14,6 +14,7 @@ help:
 	@echo 'make check                 formatting and lints, with every feature and with none'
 	@echo 'make world N=10000         so many invented calls in virtual time, every promise checked'
 	@echo 'make bench                 the numbers of benches/README.md, on this machine (about 15 minutes with the build)'
+	@echo 'make load                  two minutes of callers of all kinds, over every wire: the table, and target/load/report.html'
 	@echo 'make fuzz TARGET=... SECONDS=60   what a stranger may send; without TARGET: which targets there are'
 	@echo 'make deps                  the Debian packages that are missing'
 
@@ -39,6 +40,12 @@ world: rust
 
 bench: deps rust
 	sh benches/run.sh
+
+# A gateway and a lab of its own, forty callers at once. Fails on what is wrong (calls dropped, refused, answered wrong,
+# frames lost), not on how fast it is: the machine may be busy.
+load: deps rust
+	cargo build --release --bin pronto
+	target/release/pronto load $(PLAN) --json target/load/report.json --html target/load/report.html
 
 # A stable compiler and a C++ compiler are enough.
 fuzz: rust

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 #[cfg(feature = "load")]
-use pronto::daemon::{call::Call, demo::Demo, lab::Lab};
+use pronto::daemon::{call::Call, demo::Demo, lab::Lab, load::Load};
 use pronto::daemon::{check::Check, health::Health, serve::Serve};
 
 /// Answers the telephone of a small business: hears, understands, speaks, and books the appointment
@@ -18,7 +18,8 @@ Examples:
   pronto check                 say everything that is wrong in the settings
   pronto serve                 take calls
   pronto health --ready        ask a running one whether it takes calls
-  pronto demo                  book an appointment on the telephone, here and now, with no key and no server"
+  pronto demo                  book an appointment on the telephone, here and now, with no key and no server
+  pronto load                  call a gateway from many telephones at once, and measure what callers hear"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -36,6 +37,8 @@ enum Command {
     Call(Call),
     #[cfg(feature = "load")]
     Lab(Lab),
+    #[cfg(feature = "load")]
+    Load(Load),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,8 @@ fn main() -> ExitCode {
         Command::Call(call) => call.run(),
         #[cfg(feature = "load")]
         Command::Lab(lab) => lab.run(),
+        #[cfg(feature = "load")]
+        Command::Load(load) => load.run(),
     };
     ended.unwrap_or_else(|error| {
         #[expect(clippy::print_stderr, reason = "the answer to whoever started us on the command line")]

@@ -76,6 +76,10 @@ fn italian_plates() {
             ("AB123CD, ripeto, AB123CD", Some("AB123CD")),
             ("ho una Panda, targa DV456GH", Some("DV456GH")),
             ("VW targata DV456GH", Some("DV456GH")),
+            // Recognisers write the letter as it sounds.
+            ("J ah. Zero zero sei. R C.", Some("JA006RC")),
+            ("Y D. Zero uno sei. P ah.", Some("YD016PA")),
+            ("ah AB123CD", Some("AB123CD")),
             ("B come Torino O", None),
             ("di come Torino, B, 123, C, D", Some("TB123CD")),
             ("Roma Savona uno uno uno Torino Venezia", Some("RS111TV")),

@@ -262,7 +262,7 @@ mod tests {
             let time = Some(Duration::from_millis(ms));
             ear.hear(&[0xFF; 160], time, None, &mut samples, &mut |heard| events.push(heard));
         }
-        assert_eq!(events, [Heard::Hole { at: 920, samples: 6_400 }]);
+        assert_eq!(events, [Heard::Hole { at: 928, samples: 6_400 }]);
         assert_eq!(ear.concealed(), 3_200);
         let behind = 8_000 - samples.len();
         assert!(behind <= 120, "only the filter's delay is missing: {behind}");

@@ -27,6 +27,12 @@ const KEPT: usize = 3_800;
 const SPARE: usize = 950;
 /// At every second sample, and then beside the best of them.
 const STEP: usize = 2;
+/// The most places this makes.
+const PLACES: usize = (KEPT - WINDOW_MIN) / STEP + 1;
+/// Places that are roughly so much of the roughly best one are compared exactly.
+const PROMISING: f32 = 0.6;
+/// The largest whole number of a sketch: 240 products of 2 900 by 2 900 are just below 2^31.
+const SKETCH_MAX: f32 = 2_900.0;
 
 /// Remembers what has just left, 19 KiB of it.
 ///
@@ -95,29 +101,74 @@ impl EchoGuard {
             return 0.0;
         }
         let past = &self.past[self.past.len() - KEPT..];
-        let places = KEPT - window.len();
-        let mut best = (0.0f32, 0);
         // The energy of the past window, moved along with it; sums of squares of small numbers, exact enough in f64.
         let square = |at: usize| f64::from(past[at]) * f64::from(past[at]);
         let mut past_energy: f64 = (0..window.len()).map(square).sum();
-        for place in (0..=places).step_by(STEP) {
-            let like = like(window, energy, &past[place..place + window.len()], past_energy as f32);
-            if like > best.0 {
-                best = (like, place);
+        // Where, roughly: the louder half of it, at half the rate, in whole numbers, of which a machine multiplies eight
+        // at a time. Comparing exactly everywhere took three quarters of a call in which both speak.
+        let (sketch, past_sketch) = (Sketch::<{ WINDOW / 2 }>::new(window), Sketch::<{ KEPT / 2 }>::new(past));
+        let (first, second) = sketch.of[..window.len() / 2].split_at(window.len() / 4);
+        let late = whole_dot(second, second) > whole_dot(first, first);
+        let (half, from) = if late { (second, first.len()) } else { (first, 0) };
+        let mut rough = [0.0f32; PLACES];
+        let mut energies = [0.0f32; PLACES];
+        let places = (KEPT - window.len()) / STEP + 1;
+        for at in 0..places {
+            energies[at] = past_energy as f32;
+            // Where nothing was said nothing comes back.
+            if past_energy >= 1.0 {
+                let sum = whole_dot(half, &past_sketch.of[at + from..at + from + half.len()]);
+                rough[at] = sum.unsigned_abs() as f32 / energies[at].sqrt();
             }
-            if place + STEP <= places {
-                for gone in place..place + STEP {
-                    past_energy += square(gone + window.len()) - square(gone);
+            for gone in (at * STEP..(at + 1) * STEP).take_while(|_| at + 1 < places) {
+                past_energy += square(gone + window.len()) - square(gone);
+            }
+        }
+        let rough = &rough[..places];
+        let promising = rough.iter().copied().fold(0.0, f32::max) * PROMISING;
+        let mut best = (0.0f32, 0);
+        for at in 0..places {
+            let summit = rough[at] >= rough[at.saturating_sub(1)] && rough[at] >= rough[(at + 1).min(places - 1)];
+            if summit && rough[at] >= promising && rough[at] > 0.0 {
+                let like = like(window, energy, &past[at * STEP..at * STEP + window.len()], energies[at]);
+                if like > best.0 {
+                    best = (like, at * STEP);
                 }
             }
         }
-        let beside = [best.1.saturating_sub(1), (best.1 + 1).min(places)];
+        let beside = [best.1.saturating_sub(1), (best.1 + 1).min(KEPT - window.len())];
         let beside = beside.into_iter().map(|place| {
             let past = &past[place..place + window.len()];
             like(window, energy, past, dot(past, past))
         });
         beside.fold(best.0, f32::max).min(1.0)
     }
+}
+
+/// A sound at half its rate and in whole numbers of twelve bits: sums of 240 products of them fit into 32 bits.
+struct Sketch<const N: usize> {
+    of: [i16; N],
+}
+
+impl<const N: usize> Sketch<N> {
+    fn new(sound: &[f32]) -> Self {
+        let pairs = || sound.as_chunks::<2>().0.iter().map(|pair| pair[0] + pair[1]);
+        let loudest = pairs().fold(1.0f32, |loudest, pair| loudest.max(pair.abs()));
+        let mut of = [0; N];
+        for (of, pair) in of.iter_mut().zip(pairs()) {
+            *of = (pair * (SKETCH_MAX / loudest)) as i16;
+        }
+        Self { of }
+    }
+}
+
+fn whole_dot(a: &[i16], b: &[i16]) -> i32 {
+    let product = |(a, b): (&i16, &i16)| i32::from(*a) * i32::from(*b);
+    // Of a fixed length: only so the compiler multiplies eight at once.
+    let (a, a_rest) = a.as_chunks::<40>();
+    let (b, b_rest) = b.as_chunks::<40>();
+    let sum: i32 = a.iter().zip(b).map(|(a, b)| a.iter().zip(b).map(product).sum::<i32>()).sum();
+    sum + a_rest.iter().zip(b_rest).map(product).sum::<i32>()
 }
 
 /// The normalised correlation with one stretch of the past.

@@ -40,6 +40,7 @@ pub mod g711;
 #[cfg(feature = "opus")]
 mod opus;
 
+mod fir;
 mod resample;
 
 mod ear;

@@ -1,5 +1,9 @@
 //! How far ahead of the caller's ear we are, and when the next frame may leave.
 //!
+//! A frame need not leave at its moment, only before the peer runs dry. While the caller's own frames come in, ours leave
+//! together with them, a little early or a little late: the process wakes once for both, and a timer is only there for
+//! the caller's frames that fail to come. Where the line can hold much (and drop it again), several leave at once.
+//!
 //! The clock starts with the first frame and runs as long as frames follow in time. When it runs out (nothing was sent
 //! and everything has been heard) it starts anew with the next frame: a gap is never made up for by a burst.
 
@@ -9,6 +13,24 @@ use super::{Line, Rate};
 
 /// The most frames that are due at once.
 pub const BURST_MAX: usize = 10;
+
+/// A frame may leave this much before its moment, when something else is done anyway.
+const EARLY: Duration = Duration::from_millis(10);
+
+/// While the caller's frames come, a frame of voice waits this much beyond its moment for one of them, ...
+const LATE: Duration = Duration::from_millis(15);
+
+/// ... always leaving the peer so much, ...
+const LEFT: Duration = Duration::from_millis(20);
+
+/// ... and a frame of silence, which nobody misses, this much.
+const SILENCE_LATE: Duration = Duration::from_millis(60);
+
+/// The caller's frames come as long as the last one is no older than this.
+const COMPANY: Duration = Duration::from_millis(50);
+
+/// From this lead on, frames leave three at a time.
+const BUNDLE_FROM: Duration = Duration::from_millis(150);
 
 /// The pace of one line. It never reads a clock: `now` is an argument.
 ///
@@ -31,19 +53,32 @@ pub struct Pace {
     started: Option<Instant>,
     /// Frames of this run. Counted rather than added up, so that nothing is rounded twice.
     frames: u64,
+    /// When the last frame of the caller came.
+    company: Option<Instant>,
 }
 
 impl Pace {
     /// For a line.
     pub fn new(line: &Line) -> Self {
-        Self { rate: line.speaks.rate, started: None, frames: 0 }
+        Self { rate: line.speaks.rate, started: None, frames: 0, company: None }
     }
 
-    /// How many frames may leave now, so that the peer has at most `lead` (and at least one frame); at most
-    /// [`BURST_MAX`].
+    /// A frame of the caller has come: what is due soon may leave with it.
+    pub fn accompanied(&mut self, now: Instant) {
+        self.company = Some(now);
+    }
+
+    /// How many frames leave together.
+    pub fn bundle(lead: Duration) -> usize {
+        if lead < BUNDLE_FROM { 1 } else { 3 }
+    }
+
+    /// How many frames may leave now, so that the peer has at most `lead` and 10 ms (and at least one frame); at most
+    /// [`BURST_MAX`], and none where there are fewer than a [bundle](Self::bundle).
     pub fn due(&self, now: Instant, lead: Duration) -> usize {
-        let room = lead.max(Line::FRAME).saturating_sub(self.ahead(now));
-        ((room.as_nanos() / Line::FRAME.as_nanos()) as usize).min(BURST_MAX)
+        let room = (lead.max(Line::FRAME) + EARLY).saturating_sub(self.ahead(now));
+        let frames = ((room.as_nanos() / Line::FRAME.as_nanos()) as usize).min(BURST_MAX);
+        if frames < Self::bundle(lead) { 0 } else { frames }
     }
 
     /// Frames have left.
@@ -79,14 +114,19 @@ impl Pace {
         self.started.map(|started| started + Duration::from_nanos(frame.saturating_mul(self.frames)))
     }
 
-    /// When the next frame is due, if `due` ones have been sent: always after `now`.
+    /// When frames are due at the latest, if `due` ones have been sent: always after `now`.
     pub fn next(&self, now: Instant, lead: Duration) -> Instant {
         let soon = now + Duration::from_millis(1);
-        let spare = lead.max(Line::FRAME) - Line::FRAME;
-        match self.end() {
-            Some(end) => end.checked_sub(spare).unwrap_or(end).max(soon),
-            None => soon,
-        }
+        let Some(end) = self.end() else { return soon };
+        let lead = lead.max(Line::FRAME);
+        let spare = lead - Line::FRAME * Self::bundle(lead) as u32;
+        let company = self.company.is_some_and(|at| now.saturating_duration_since(at) < COMPANY);
+        let late = match company {
+            true if spare.is_zero() => SILENCE_LATE,
+            true => spare.saturating_sub(LEFT).min(LATE),
+            false => Duration::ZERO,
+        };
+        (end.checked_sub(spare).unwrap_or(end) + late).max(soon)
     }
 }
 
@@ -141,6 +181,53 @@ mod tests {
         assert_eq!(pace.unheard(now + ms(50)), 150 * 8);
         pace.cleared();
         assert_eq!((pace.ahead(now), pace.due(now, ms(60))), (ms(0), 3));
+    }
+
+    #[test]
+    fn silence_leaves_with_the_caller_s_frames_whatever_their_phase() {
+        for phase in [0, 3, 9, 11, 19] {
+            let (begin, mut pace) = (start(), Pace::new(&Line::vapi(crate::audio::Format::PCM_WIDE)));
+            let (mut sent, mut wakes) = (0, 0);
+            let mut timer = begin;
+            for frame in 0..500 {
+                let now = begin + ms(phase + 20 * frame);
+                while timer <= now {
+                    wakes += 1;
+                    sent += u64::from(pace.due(timer, ms(20)) > 0);
+                    pace.sent(timer, pace.due(timer, ms(20)));
+                    timer = pace.next(timer, ms(20));
+                }
+                pace.accompanied(now);
+                sent += u64::from(pace.due(now, ms(20)) > 0);
+                pace.sent(now, pace.due(now, ms(20)));
+                timer = pace.next(now, ms(20));
+            }
+            assert!(sent.abs_diff(500) <= 2 && wakes <= 2, "{phase}: {sent} frames, {wakes} timers");
+        }
+    }
+
+    #[test]
+    fn voice_leaves_with_the_caller_s_frames_and_the_peer_never_has_less_than_a_frame() {
+        for (lead, phase) in [(60, 0), (60, 7), (60, 13), (60, 19), (200, 5)] {
+            let (begin, mut pace) = (start(), Pace::new(&Line::twilio()));
+            let (mut sent, mut timer, mut wakes) = (0, begin, 0);
+            for frame in 0..500 {
+                let now = begin + ms(phase + 20 * frame);
+                while timer <= now {
+                    wakes += 1;
+                    assert!(sent == 0 || pace.ahead(timer) >= Line::FRAME);
+                    sent += pace.due(timer, ms(lead));
+                    pace.sent(timer, pace.due(timer, ms(lead)));
+                    timer = pace.next(timer, ms(lead));
+                }
+                assert!(pace.ahead(now) <= ms(lead + 10) && pace.ahead(now) >= Line::FRAME);
+                pace.accompanied(now);
+                sent += pace.due(now, ms(lead));
+                pace.sent(now, pace.due(now, ms(lead)));
+                timer = pace.next(now, ms(lead));
+            }
+            assert!(sent.abs_diff(500) <= 10 && wakes <= 3, "{lead} {phase}: {sent} frames, {wakes} timers");
+        }
     }
 
     proptest! {

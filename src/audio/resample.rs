@@ -2,8 +2,8 @@
 //!
 //! The delay of the filter is cut off at the beginning, so that sample `n` of the output belongs to the same instant
 //! as sample `n * to / from` of the input; what the filter still holds comes out with [`Resampler::flush`]. Between
-//! the usual rates it works in steps of 5 ms and holds back 5 to 7.5 ms; where the rates have no small common step
-//! (22 050 Hz) the steps are up to 20 ms, and beyond that it interpolates.
+//! the usual rates it works sample by sample and holds back 2 ms; where the rates have no small common step (22 050 Hz)
+//! it works in steps of up to 20 ms, and beyond that it interpolates.
 
 use rubato::{
     Async, Fft, FixedAsync, FixedSync, Indexing, Resampler as _, SincInterpolationParameters, SincInterpolationType,
@@ -11,7 +11,7 @@ use rubato::{
 };
 use std::fmt;
 
-use super::Rate;
+use super::{Rate, fir::Fir};
 
 /// Changes the rate of a continuous sound.
 ///
@@ -45,6 +45,7 @@ pub struct Resampler {
 
 enum Filter {
     Same,
+    Fir(Fir),
     Fft(Box<Fft<f32>>),
     Sinc(Box<Async<f32>>),
 }
@@ -54,7 +55,7 @@ impl Resampler {
     pub fn new(from: Rate, to: Rate) -> Self {
         let (filter, step) = filter(from, to);
         let output = match &filter {
-            Filter::Same => 0,
+            Filter::Same | Filter::Fir(_) => 0,
             Filter::Fft(fft) => fft.output_frames_max(),
             Filter::Sinc(sinc) => sinc.output_frames_max(),
         };
@@ -63,7 +64,7 @@ impl Resampler {
             to,
             filter,
             step,
-            staged: Vec::with_capacity(step),
+            staged: Vec::with_capacity(if output == 0 { 0 } else { step }),
             output: vec![0.0; output],
             skip: 0,
             taken: 0,
@@ -77,10 +78,6 @@ impl Resampler {
     /// Takes a piece of any length and appends what is ready.
     pub fn process(&mut self, input: &[i16], out: &mut Vec<i16>) {
         self.taken += input.len() as u64;
-        if matches!(self.filter, Filter::Same) {
-            out.extend_from_slice(input);
-            return;
-        }
         self.feed(input, out);
     }
 
@@ -107,6 +104,10 @@ impl Resampler {
         (self.taken, self.given, self.zeros) = (0, 0, 0);
         self.skip = match &mut self.filter {
             Filter::Same => 0,
+            Filter::Fir(fir) => {
+                fir.reset();
+                0
+            }
             Filter::Fft(fft) => {
                 fft.reset();
                 fft.output_delay()
@@ -129,6 +130,16 @@ impl Resampler {
     }
 
     fn feed(&mut self, mut input: &[i16], out: &mut Vec<i16>) {
+        match &mut self.filter {
+            Filter::Same => return out.extend_from_slice(input),
+            Filter::Fir(fir) => {
+                let start = out.len();
+                fir.process(input, out);
+                self.given += (out.len() - start) as u64;
+                return;
+            }
+            Filter::Fft(_) | Filter::Sinc(_) => {}
+        }
         while !input.is_empty() {
             let (now, later) = input.split_at(input.len().min(self.step - self.staged.len()));
             self.staged.extend(now.iter().map(|sample| f32::from(*sample)));
@@ -145,7 +156,7 @@ impl Resampler {
         let quiet = self.staged.iter().all(|sample| *sample == 0.0);
         self.zeros = if quiet { self.zeros.saturating_add(1) } else { 0 };
         let written = match &mut self.filter {
-            Filter::Same => 0,
+            Filter::Same | Filter::Fir(_) => 0,
             // Only this filter has a memory of exactly one step.
             Filter::Fft(fft) if self.zeros > 2 => {
                 self.output.fill(0.0);
@@ -160,6 +171,9 @@ impl Resampler {
         self.given += (written - skipped) as u64;
     }
 }
+
+/// What a filter without steps is flushed with at a time, in samples.
+const FIR_STEP: usize = 64;
 
 /// The longest step, in samples: 20 ms at the highest rate.
 const STEP_MAX: usize = 960;
@@ -181,6 +195,9 @@ fn to_i16(sample: f32) -> i16 {
 fn filter(from: Rate, to: Rate) -> (Filter, usize) {
     if from == to {
         return (Filter::Same, 0);
+    }
+    if let Some(fir) = Fir::new(from, to) {
+        return (Filter::Fir(fir), FIR_STEP);
     }
     let (hz, to_hz) = (from.hz() as usize, to.hz() as usize);
     // The smallest step that is whole in both rates, up to at least 5 ms.

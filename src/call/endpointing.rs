@@ -33,18 +33,29 @@ impl Question {
         let Some(last) = sentences.iter().rfind(|s| s.trim_end().ends_with('?')).or(sentences.last()) else {
             return Self::Open;
         };
-        let last = last.to_lowercase();
-        let asks = |list| phrases.list(list).any(|word| last.contains(word));
-        if asks("call.asks_plate") {
+        match Self::asked(last, phrases) {
+            // "Non ho capito la targa. Me la può ripetere?"
+            Self::Open if mentions(last, phrases, "call.asks_again") => Self::asked(said, phrases),
+            question => question,
+        }
+    }
+
+    fn asked(sentence: &str, phrases: &Phrases) -> Self {
+        if mentions(sentence, phrases, "call.asks_plate") {
             Self::Plate
-        } else if asks("call.asks_phone") {
+        } else if mentions(sentence, phrases, "call.asks_phone") {
             Self::Phone
-        } else if asks("call.asks_name") {
+        } else if mentions(sentence, phrases, "call.asks_name") {
             Self::Name
         } else {
             Self::Open
         }
     }
+}
+
+fn mentions(sentence: &str, phrases: &Phrases, list: &'static str) -> bool {
+    let sentence = sentence.to_lowercase();
+    phrases.list(list).any(|word| sentence.contains(word))
 }
 
 /// How an utterance reads.
@@ -149,5 +160,21 @@ mod tests {
         assert_eq!(Question::of("Perfetto. Mi dice la targa?", phrases), Question::Plate);
         assert_eq!(Question::of("A che nome? Grazie.", phrases), Question::Name);
         assert_eq!(Question::of("La targa è AB123CD. Le va bene domani?", phrases), Question::Open);
+    }
+
+    #[test]
+    fn asking_again_asks_for_the_same() {
+        let italian = Language::Italian.phrases();
+        for (key, question) in [
+            ("receptionist.plate_again", Question::Plate),
+            ("receptionist.phone_again", Question::Phone),
+            ("receptionist.name_again", Question::Name),
+            ("booking.bad_plate", Question::Plate),
+        ] {
+            assert_eq!(Question::of(italian.text(key), italian), question, "{key}");
+        }
+        assert_eq!(Question::of("Non ho sentito. Può ripetere?", italian), Question::Open);
+        let english = Language::English.phrases();
+        assert_eq!(Question::of("I did not get the plate. Could you spell it?", english), Question::Plate);
     }
 }

@@ -14,6 +14,9 @@ use crate::audio::ECHO_LIKENESS;
 /// A recogniser that answers no commits is given this long, after the silence, to make its partial text final.
 const FINAL_GRACE: Duration = Duration::from_millis(250);
 
+/// So many utterances in a row may be too soft to be meant for us.
+const FAR_MAX: u32 = 1;
+
 /// Speech of at least this length that gave no text was speech all the same: the caller is asked to repeat.
 const SPEECH_SURE: Duration = Duration::from_millis(500);
 
@@ -32,6 +35,7 @@ const OURS_STILL: Duration = Duration::from_millis(60);
 impl Call {
     /// A piece of the caller's audio.
     pub(super) fn hear(&mut self, now: Instant, audio: AudioIn<'_>, actions: &mut Actions) {
+        self.mouth.accompanied(now);
         let news = self.listen.audio(now, audio, actions);
         if news.started {
             actions.push(Action::Tell(Event::SpeechStarted(Role::Caller, self.turn)));
@@ -147,6 +151,9 @@ impl Call {
             return self.false_alarm(actions);
         };
         let (sure, speaking) = (self.listen.sure_run(now), self.listen.is_speaking(now));
+        // Over our own voice somebody far away is not even weighed: who means us speaks up.
+        let far = self.listen.is_far();
+        let sure = if far { Duration::ZERO } else { sure };
         // What belonged to another utterance, or was our own voice coming back, speaks for nothing.
         let sure = sure.min(self.listen.since_onset());
         let settled = utterance.is_settled(self.setup.stt_commits) && utterance.committed_at >= utterance.end;
@@ -163,7 +170,7 @@ impl Call {
             sure,
             speaking,
             silence: self.listen.silence(now),
-            words: if own_words { 0 } else { counted.len() as u32 },
+            words: if own_words || far { 0 } else { counted.len() as u32 },
             settled,
             echo: own_sentence || counted.is_empty() && self.listen.since_ours() < OURS_STILL,
             held: self.cut_in.is_some_and(|cut_in| cut_in.held.is_some()),
@@ -287,7 +294,8 @@ impl Call {
             }
             let text = utterance.text();
             let words = without(&text, self.phrases, "call.backchannels");
-            if words.is_empty() || utterance.is_ours() || contains(&reply.text(), &text) {
+            let far = self.listen.is_far();
+            if words.is_empty() || utterance.is_ours() || contains(&reply.text(), &text) || far {
                 self.take_utterance(now, actions);
             }
             return;
@@ -308,6 +316,17 @@ impl Call {
         let (end, text_at) = (utterance.end, self.listen.text_at);
         let speech_end = self.listen.moment(end).unwrap_or(now);
         let ours = utterance.is_ours() && (text.is_empty() || contains(self.history.last_agent_text(), &text));
+        if self.listen.is_far() && (text.trim().is_empty() || self.far < FAR_MAX) {
+            // A word to somebody else. Who goes on like that is a caller who has become soft.
+            self.far += u32::from(!text.trim().is_empty());
+            self.take_utterance(now, actions);
+            self.owed |= self.history.is_unanswered();
+            return;
+        }
+        if !text.trim().is_empty() && !ours {
+            self.far = 0;
+            self.listen.know_voice();
+        }
         self.take_utterance(now, actions);
         if text.trim().is_empty() || ours {
             if !ours {

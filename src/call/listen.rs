@@ -1,17 +1,37 @@
 //! Hearing the caller: sound in, and the utterance it becomes. Speech is measured in samples received; only a stall of
 //! the network is measured by the clock.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use super::{
     Action, Actions, AudioIn, SttEvent, VadSettings,
     limits::{STALE_TEXT, STALL, STALL_MAX},
     utterance::Utterance,
 };
-use crate::audio::{CodecError, Ear, Heard, Key, Line, Rate};
+use crate::audio::{CodecError, Ear, Heard, Key, Line, Rate, SILENCE_DB, level_db};
 
 /// Speech that may be our own voice coming back is compared with it every 40 ms, and speech that was not every 80.
 const COMPARE_EVERY: u64 = 640;
+
+/// How loud the line was is remembered for so long, in pieces of a frame: a recogniser may hear words a while after they
+/// were said, and nobody has noticed any speech.
+const LEVELS: usize = 75;
+
+/// Speech begins before it is noticed, by less than this.
+const BEFORE_NOTICED: usize = 20;
+
+/// Who is so much softer than the caller was is somebody else, or the caller turned away from the telephone: dB.
+const FAR: f32 = 12.0;
+
+/// How much of a new level is believed.
+const BELIEVED: f32 = 0.4;
+
+/// Speech that for so long was never near its own loudness is the room, not the caller: who speaks has a loud vowel in
+/// every second.
+const FADED: Duration = Duration::from_millis(1_000);
 
 /// The ears of one call.
 #[derive(Debug)]
@@ -38,6 +58,10 @@ pub(crate) struct Listen {
     pub(crate) muted: bool,
     /// Detections of one piece of audio, reused.
     found: Vec<Heard>,
+    /// How loud the last frames were, in dBFS, the oldest first.
+    levels: VecDeque<f32>,
+    /// How loud the caller is, over the utterances that were answered; none before the first.
+    voice: Option<f32>,
     /// Samples of the caller received, at 16 kHz.
     pub(crate) samples_in: u64,
 }
@@ -78,6 +102,8 @@ impl Listen {
             alike: false,
             muted: false,
             found: Vec::with_capacity(8),
+            levels: VecDeque::with_capacity(LEVELS),
+            voice: None,
             samples_in: 0,
         })
     }
@@ -89,7 +115,7 @@ impl Listen {
         if self.muted {
             return news;
         }
-        let (ear, found) = (&mut self.ear, &mut self.found);
+        let (ear, found, levels) = (&mut self.ear, &mut self.found, &mut self.levels);
         ear.arrived(now);
         found.clear();
         let mut samples_in = 0;
@@ -101,6 +127,12 @@ impl Listen {
                 }
             });
             samples_in = samples.len() - from;
+            for frame in samples[from..].chunks(Rate::WIDE.samples(Line::FRAME)) {
+                if levels.len() == LEVELS {
+                    levels.pop_front();
+                }
+                levels.push_back(level_db(frame));
+            }
         });
         self.samples_in += samples_in as u64;
         for at in 0..self.found.len() {
@@ -108,7 +140,8 @@ impl Listen {
                 Heard::SpeechStarted { at, .. } => {
                     news.started |= self.utterance.is_none();
                     let at = *at;
-                    self.utterance.get_or_insert_with(|| Utterance::new(at));
+                    let levels = &self.levels;
+                    self.utterance.get_or_insert_with(|| begun(at, levels, BEFORE_NOTICED));
                 }
                 Heard::SpeechStopped { at, .. } => {
                     let at = *at;
@@ -125,15 +158,30 @@ impl Listen {
             }
         }
         let (run, position, speaking) = (self.ear.voiced_run(), self.ear.position(), self.ear.speaking());
-        if speaking && self.utterance.is_none() {
-            // What was said before a stall was taken as complete in it, and goes on.
-            news.started = true;
+        let frames = samples_in.div_ceil(Rate::WIDE.samples(Line::FRAME));
+        let loudest = self.levels.iter().rev().take(frames).copied().fold(SILENCE_DB, f32::max);
+        let near = self.voice.is_none_or(|voice| loudest >= voice - FAR);
+        if speaking && near && self.utterance.as_ref().is_none_or(|utterance| utterance.is_empty() && self.is_far()) {
+            // What was said before a stall was taken as complete in it, and goes on; or the caller speaks up in a room
+            // full of people.
+            news.started |= self.utterance.is_none();
             self.utterance = Some(Utterance::new(position - samples_in as u64));
         }
+        let (faded, quiet) = (self.has_faded(), self.ear.silence());
         if let Some(utterance) = &mut self.utterance {
             utterance.run_max = utterance.run_max.max(run);
-            if speaking {
-                utterance.end = utterance.end.max(position.saturating_sub(self.ear.silence()));
+            self.levels.iter().rev().take(frames).for_each(|level| utterance.loudness.add(*level));
+            if loudest >= self.voice.unwrap_or_else(|| utterance.loudness.level()) - FAR {
+                utterance.near_until = position;
+            }
+            if speaking && !faded {
+                utterance.end = utterance.end.max(position.saturating_sub(quiet));
+            }
+        }
+        if !faded && self.has_faded() {
+            // T0 is where the caller was heard last.
+            if let Some(utterance) = &mut self.utterance {
+                utterance.end = utterance.near_until.max(utterance.start);
             }
         }
         news
@@ -159,8 +207,8 @@ impl Listen {
             }
             began = self.utterance.is_none();
             // Words without detected speech: a soft voice. They count from now.
-            let position = self.ear.position();
-            self.utterance.get_or_insert_with(|| Utterance::new(position));
+            let (position, levels) = (self.ear.position(), &self.levels);
+            self.utterance.get_or_insert_with(|| begun(position, levels, LEVELS));
         }
         if let SttEvent::Committed { commit } = event
             && let Some(taken) = &mut self.taken
@@ -236,6 +284,27 @@ impl Listen {
         true
     }
 
+    /// The present utterance is much softer than the caller was: it is not meant for us.
+    pub(crate) fn is_far(&self) -> bool {
+        let Some((utterance, voice)) = self.utterance.as_ref().zip(self.voice) else { return false };
+        utterance.loudness.level() < voice - FAR && !utterance.cut
+    }
+
+    /// What the detectors still take for speech has not been near for so long that it is the room.
+    fn has_faded(&self) -> bool {
+        let room = |utterance: &Utterance| self.since(utterance.near_until) >= FADED;
+        self.ear.speaking() && self.utterance.as_ref().is_some_and(room)
+    }
+
+    /// This is how loud the caller is: the present utterance is answered.
+    pub(crate) fn know_voice(&mut self) {
+        if let Some(utterance) = &self.utterance {
+            let level = utterance.loudness.level();
+            let voice = self.voice.unwrap_or(level);
+            self.voice = Some(voice + BELIEVED * (level - voice));
+        }
+    }
+
     /// Nothing was understood of what was taken.
     pub(crate) fn was_silent(&mut self) {
         if let Some(taken) = &mut self.taken {
@@ -268,7 +337,7 @@ impl Listen {
 
     /// The caller is speaking, as far as audio has arrived.
     pub(crate) fn is_speaking(&self, now: Instant) -> bool {
-        self.ear.speaking() && self.missing(now) < STALL_MAX
+        self.ear.speaking() && !self.has_faded() && self.missing(now) < STALL_MAX
     }
 
     /// How long the caller has been speaking without a break.
@@ -368,4 +437,11 @@ impl Listen {
     pub(crate) fn concealed(&self) -> Duration {
         Rate::WIDE.duration(self.ear.concealed())
     }
+}
+
+/// An utterance that began a while ago: so many frames have been heard of it, and what was before it.
+fn begun(at: u64, levels: &VecDeque<f32>, frames: usize) -> Utterance {
+    let mut utterance = Utterance::new(at);
+    levels.iter().rev().take(frames).for_each(|level| utterance.loudness.add(*level));
+    utterance
 }

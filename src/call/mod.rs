@@ -27,6 +27,7 @@ mod endpointing;
 mod interruption;
 mod keypad;
 mod listen;
+mod loudness;
 mod utterance;
 mod words;
 
@@ -119,6 +120,8 @@ pub struct Call {
     failures: u32,
     /// Times the caller spoke and nothing was recognised, one after the other.
     unheard: u32,
+    /// Utterances in a row that were too soft to be meant for us, and ignored.
+    far: u32,
     /// The times of finished turns.
     turns: VecDeque<TurnReport>,
     /// Answers of providers that came too late.
@@ -162,6 +165,7 @@ impl Call {
             reprompts: 0,
             failures: 0,
             unheard: 0,
+            far: 0,
             turns: VecDeque::new(),
             late: 0,
             over: None,

@@ -103,12 +103,15 @@ impl Mouth {
     /// Sends what is due.
     pub(crate) fn pump(&mut self, now: Instant, turn: Option<Turn>, actions: &mut Actions) -> Sent {
         let mut sent = Sent::Nothing;
+        // What is left of a bundle that was begun.
+        let mut bundle = 0;
         for _ in 0..FRAMES_BURST {
             // A voice that was just held fades out in one more frame.
             let speaks = !self.playout.is_empty();
-            if !speaks && !self.line.continuous || self.pace.due(now, self.lead()) == 0 {
+            if !speaks && !self.line.continuous || bundle == 0 && self.pace.due(now, self.lead()) == 0 {
                 break;
             }
+            bundle = if bundle == 0 { Pace::bundle(self.lead()) - 1 } else { bundle - 1 };
             self.frame.clear();
             let before = self.playout.position();
             let voiced = speaks && self.playout.pull(self.samples_per_frame(), &mut self.frame) > 0;
@@ -136,6 +139,11 @@ impl Mouth {
             }
         }
         sent
+    }
+
+    /// A frame of the caller has come: what is due soon leaves with it.
+    pub(crate) fn accompanied(&mut self, now: Instant) {
+        self.pace.accompanied(now);
     }
 
     /// Stops sounding and keeps the place: what the peer can still drop is taken back.

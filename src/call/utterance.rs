@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{SttEvent, Turn, limits::UTTERANCE_CHARS_MAX};
+use super::{SttEvent, Turn, limits::UTTERANCE_CHARS_MAX, loudness::Loudness};
 
 /// The end of an echo is too soft to be known as one: 200 ms.
 const OURS_FADES: u64 = 3_200;
@@ -32,6 +32,10 @@ pub(crate) struct Utterance {
     pub(crate) compared_at: u64,
     /// The longest unbroken run of speech in it.
     pub(crate) run_max: Duration,
+    /// How loud it is.
+    pub(crate) loudness: Loudness,
+    /// The last sample at which it was about as loud as the caller is.
+    pub(crate) near_until: u64,
     /// The reply was cut because of it: it must not end in silence.
     pub(crate) cut: bool,
     /// How often the model was asked ahead for it.
@@ -43,7 +47,7 @@ pub(crate) struct Utterance {
 impl Utterance {
     /// Speech began here.
     pub(crate) fn new(start: u64) -> Self {
-        Self { start, end: start, ..Self::default() }
+        Self { start, end: start, near_until: start, ..Self::default() }
     }
 
     /// The caller went on after it had been taken as complete: the text it had.

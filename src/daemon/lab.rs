@@ -27,6 +27,9 @@ pub struct Lab {
     /// A file with waits, faults and phrases
     #[arg(short, long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
+    /// End when standard input does: for whoever starts us as a part of itself
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
 }
 
 /// The port where nobody names one.
@@ -35,6 +38,9 @@ const PORT: u16 = 18_790;
 impl Lab {
     /// Runs until Ctrl-C.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        if self.with_parent {
+            super::with_parent::end_with_standard_input()?;
+        }
         let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
         runtime.block_on(self.emulate())
     }

@@ -10,6 +10,8 @@ pub mod demo;
 pub mod health;
 #[cfg(feature = "load")]
 pub mod lab;
+#[cfg(feature = "load")]
+pub mod load;
 mod logs;
 pub mod serve;
 mod settings;
@@ -17,5 +19,6 @@ mod tenants;
 #[cfg(feature = "load")]
 mod terminal;
 mod tide;
+mod with_parent;
 
 pub use settings::{Given, Log, LogFormat, Settings};

@@ -35,6 +35,9 @@ pub struct Serve {
     /// Where and how.
     #[command(flatten)]
     pub given: Given,
+    /// End when standard input does: for whoever starts us as a part of itself.
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
 }
 
 /// The stack of a thread. Calls live on the heap; the rest is shallow.
@@ -56,6 +59,9 @@ impl Serve {
             }
         };
         logs::begin(&settings.log);
+        if self.with_parent {
+            super::with_parent::end_with_standard_input()?;
+        }
         // Whoever embeds us may have chosen one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let measured = measure()?;

@@ -16,6 +16,11 @@ impl Terminal {
         Self { live: io::stdout().is_terminal(), waiting: false }
     }
 
+    /// Somebody sits at it.
+    pub(super) const fn is_live(&self) -> bool {
+        self.live
+    }
+
     /// A line that stays.
     pub(super) fn line(&mut self, text: impl AsRef<str>) {
         self.clear();

@@ -31,7 +31,7 @@ impl Refused {
             Refusal::NoRoute | Refusal::NoTenant => StatusCode::NOT_FOUND,
             Refusal::Unauthorised => StatusCode::UNAUTHORIZED,
             // Never 5xx: platforms take that for a call to be created again.
-            Refusal::Full | Refusal::Connections | Refusal::Draining => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::Full | Refusal::Connections | Refusal::Busy | Refusal::Draining => StatusCode::TOO_MANY_REQUESTS,
             Refusal::BadRequest | Refusal::NeverStarted => StatusCode::BAD_REQUEST,
             Refusal::Taken => StatusCode::CONFLICT,
         }
@@ -51,7 +51,7 @@ impl Refused {
         });
         let mut answer = json(status, &body);
         match self.why {
-            Refusal::Full | Refusal::Connections | Refusal::Draining => {
+            Refusal::Full | Refusal::Connections | Refusal::Busy | Refusal::Draining => {
                 answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
             }
             Refusal::Unauthorised => {

@@ -1,5 +1,9 @@
 //! What the recogniser is fed through: a bounded queue that drops its oldest audio when the recogniser is too slow,
 //! and that outlives a recogniser, so that the next one hears what the last one missed.
+//!
+//! A recogniser that is told when to finish (by a commit) gets the audio 60 ms at a time: a third of the messages on its
+//! connection, and of the wakes here. A commit takes along what was gathered, so no answer to one comes later for it. A
+//! recogniser that finds the end of a turn by itself gets each piece at once.
 
 use std::{
     collections::VecDeque,
@@ -28,6 +32,10 @@ pub(super) struct FeedStream {
 
 #[derive(Debug, Default)]
 struct Queue {
+    /// Handed over together once there is enough of it.
+    gathered: Vec<i16>,
+    /// How much is enough, in samples.
+    enough: usize,
     /// Oldest first.
     waiting: VecDeque<Heard>,
     /// Samples in `waiting`.
@@ -43,9 +51,10 @@ struct Queue {
 }
 
 impl Feed {
-    /// An empty queue.
-    pub(super) fn new() -> Self {
-        Self(Arc::default())
+    /// An empty queue, for a recogniser that answers commits or not.
+    pub(super) fn new(commits: bool) -> Self {
+        let enough = if commits { limits::FEED_GATHERED } else { 1 };
+        Self(Arc::new(Mutex::new(Queue { enough, ..Queue::default() })))
     }
 
     /// The end for a new recogniser. The one before gets nothing more.
@@ -59,8 +68,15 @@ impl Feed {
     /// Adds audio; drops the oldest audio when there is too much of it.
     pub(super) fn hear(&self, samples: &[i16]) {
         let mut queue = lock(&self.0);
-        queue.samples += samples.len();
-        queue.waiting.push_back(Heard::Audio(samples.to_vec()));
+        if queue.gathered.is_empty() {
+            let room = queue.enough.max(samples.len());
+            queue.gathered.reserve_exact(room);
+        }
+        queue.gathered.extend_from_slice(samples);
+        if queue.gathered.len() < queue.enough {
+            return;
+        }
+        hand_over(&mut queue);
         while queue.samples > limits::FEED_SAMPLES_MAX || queue.waiting.len() > limits::FEED_PIECES_MAX {
             let Some(at) = queue.waiting.iter().position(|heard| matches!(heard, Heard::Audio(_))) else { break };
             if let Some(Heard::Audio(oldest)) = queue.waiting.remove(at) {
@@ -77,6 +93,7 @@ impl Feed {
         if queue.waiting.len() >= limits::FEED_PIECES_MAX {
             return;
         }
+        hand_over(&mut queue);
         queue.waiting.push_back(Heard::Commit(commit));
         wake(&mut queue);
     }
@@ -90,6 +107,7 @@ impl Feed {
 impl Drop for Feed {
     fn drop(&mut self) {
         let mut queue = lock(&self.0);
+        hand_over(&mut queue);
         queue.ended = true;
         wake(&mut queue);
     }
@@ -119,6 +137,14 @@ impl Stream for FeedStream {
     }
 }
 
+fn hand_over(queue: &mut Queue) {
+    if !queue.gathered.is_empty() {
+        let gathered = std::mem::take(&mut queue.gathered);
+        queue.samples += gathered.len();
+        queue.waiting.push_back(Heard::Audio(gathered));
+    }
+}
+
 fn wake(queue: &mut Queue) {
     if let Some(waker) = queue.waker.take() {
         waker.wake();
@@ -138,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_slow_recogniser_loses_the_oldest_audio_and_no_commit() {
-        let feed = Feed::new();
+        let feed = Feed::new(false);
         let mut stream = feed.stream();
         feed.commit(1);
         for second in 0..32_i16 {
@@ -150,8 +176,28 @@ mod tests {
     }
 
     #[test]
+    fn audio_is_gathered_until_there_is_enough_or_a_commit() {
+        let feed = Feed::new(true);
+        let mut stream = feed.stream();
+        feed.hear(&[1; 320]);
+        feed.hear(&[2; 320]);
+        assert_eq!(stream.next().now_or_never(), None);
+        feed.hear(&[3; 320]);
+        let whole = [[1; 320], [2; 320], [3; 320]].concat();
+        assert_eq!(stream.next().now_or_never(), Some(Some(Heard::Audio(whole))));
+        feed.hear(&[4; 320]);
+        feed.commit(7);
+        assert_eq!(stream.next().now_or_never(), Some(Some(Heard::Audio(vec![4; 320]))));
+        assert_eq!(stream.next().now_or_never(), Some(Some(Heard::Commit(7))));
+        feed.hear(&[5; 320]);
+        drop(feed);
+        assert_eq!(stream.next().now_or_never(), Some(Some(Heard::Audio(vec![5; 320]))));
+        assert_eq!(stream.next().now_or_never(), Some(None));
+    }
+
+    #[test]
     fn the_next_recogniser_hears_what_the_last_one_missed() {
-        let feed = Feed::new();
+        let feed = Feed::new(false);
         let mut first = feed.stream();
         feed.hear(&[1]);
         feed.hear(&[2]);

@@ -11,6 +11,9 @@ pub const MESSAGE_MAX: usize = 4 << 20;
 /// What the WebSocket may keep of unsent bytes; more means that the caller is too slow, and closes the socket.
 pub const WRITE_BUFFER_MAX: usize = 256 << 10;
 
+/// Bytes that are written together rather than one message at a time.
+pub const WRITE_BUFFER: usize = 4 << 10;
+
 /// Bytes read at a time. The library's own default costs 128 KiB a connection.
 pub const READ_BUFFER: usize = 4 << 10;
 
@@ -43,6 +46,9 @@ pub const MESSAGES_IN_A_ROW: u32 = 32;
 
 /// Caller audio waiting for the recogniser, in samples at 16 kHz: 30 s. More, and the oldest is dropped and counted.
 pub const FEED_SAMPLES_MAX: usize = 30 * 16_000;
+
+/// Caller audio gathered before a recogniser that answers commits gets it, in samples at 16 kHz: 60 ms.
+pub const FEED_GATHERED: usize = 960;
 
 /// Pieces of audio and commits waiting for the recogniser, whatever their length.
 pub const FEED_PIECES_MAX: usize = 4_096;
@@ -93,7 +99,7 @@ pub const PASS_LIFE: Duration = Duration::from_secs(60);
 pub fn websocket() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(WRITE_BUFFER_MAX)
         .max_message_size(Some(MESSAGE_MAX))
         .max_frame_size(Some(MESSAGE_MAX))

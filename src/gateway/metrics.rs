@@ -6,7 +6,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 
 use crate::{
     call::{CallReport, Ending, TurnReport},
-    providers::Kind,
+    providers::{Kind, hedge::HEDGES},
     tenant::ending_name,
 };
 
@@ -24,6 +24,8 @@ pub const INTERRUPTION: &str = "pronto_interruption_to_silence_seconds";
 pub const FALSE_ALARMS: &str = "pronto_false_alarms_total";
 /// Calls under way.
 pub const CALLS_ACTIVE: &str = "pronto_calls_active";
+/// How late tasks come to run: the median of a second.
+pub const LATE: &str = "pronto_scheduling_delay_seconds";
 /// Calls answered.
 pub const CALLS_STARTED: &str = "pronto_calls_started_total";
 /// Calls that ended, by why.
@@ -57,19 +59,42 @@ pub const PANICS: &str = "pronto_call_panics_total";
 /// Settings files read again, by outcome.
 pub const RELOADS: &str = "pronto_reloads_total";
 
-/// Buckets for what callers wait for, in seconds.
+/// Buckets for turns, in seconds: 20 ms wide where turns are, from 0.2 to 2 s. A percentile that is taken inside its
+/// bucket is wrong by less than the width of it, so that this page, a call's own report and what callers measure from
+/// outside can be held against one another to 20 ms (`tests/load_agreement.rs`). One histogram without labels: a hundred
+/// lines of the page, no more.
+pub const TURN_BUCKETS: &[f64] = &turn_buckets();
+
+const fn turn_buckets() -> [f64; 99] {
+    let mut buckets = [0.0; 99];
+    let (below, above) = ([0.05, 0.1, 0.15], [2.5, 3.0, 4.0, 5.0, 10.0]);
+    let mut at = 0;
+    while at < buckets.len() {
+        buckets[at] = match at {
+            0..3 => below[at],
+            3..94 => (200 + 20 * (at - 3)) as f64 / 1_000.0,
+            _ => above[at - 94],
+        };
+        at += 1;
+    }
+    buckets
+}
+
+/// Buckets for what else callers wait for, in seconds.
 pub const LATENCY_BUCKETS: &[f64] =
     &[0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 5.0, 10.0];
-/// Buckets for our own share and for cuts, in seconds.
-pub const OWN_BUCKETS: &[f64] =
-    &[0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.06, 0.1, 0.15, 0.18, 0.25, 0.4, 0.7, 1.0, 2.5];
+/// Buckets for our own share and for cuts, in seconds: at most 20 ms wide up to 0.3 s.
+pub const OWN_BUCKETS: &[f64] = &[
+    0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.22,
+    0.24, 0.26, 0.28, 0.3, 0.4, 0.5, 0.7, 1.0, 2.5,
+];
 /// Buckets for whole calls, in seconds.
 pub const CALL_BUCKETS: &[f64] = &[1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0];
 
 /// Which buckets each histogram has.
 pub const BUCKETS: &[(&str, &[f64])] = &[
-    (TURN_LATENCY, LATENCY_BUCKETS),
-    (FILLER_LATENCY, LATENCY_BUCKETS),
+    (TURN_LATENCY, TURN_BUCKETS),
+    (FILLER_LATENCY, TURN_BUCKETS),
     (ENGINE_WAIT, LATENCY_BUCKETS),
     (TURN_OWN, OWN_BUCKETS),
     (INTERRUPTION, OWN_BUCKETS),
@@ -97,6 +122,7 @@ pub fn describe() {
     describe_histogram!(INTERRUPTION, Unit::Seconds, "First voiced sample of a caller who cuts in to our silence");
     describe_histogram!(CALL_DURATION, Unit::Seconds, "Length of calls");
     describe_gauge!(CALLS_ACTIVE, Unit::Count, "Calls under way");
+    describe_gauge!(LATE, Unit::Seconds, "How late tasks come to run: median of a second");
     describe_gauge!(CONNECTIONS, Unit::Count, "Connections open, calls or not");
     describe_counter!(CALLS_STARTED, Unit::Count, "Calls answered, by transport");
     describe_counter!(CALLS_ENDED, Unit::Count, "Calls that ended, by ending");
@@ -111,6 +137,11 @@ pub fn describe() {
     describe_counter!(IGNORED, Unit::Count, "Messages of peers that meant nothing to us, by reason");
     describe_counter!(TOOLS, Unit::Count, "Tools that were run, by how they ended");
     describe_counter!(ENGINE_FAILURES, Unit::Count, "Failures of engines, by engine and kind");
+    describe_counter!(
+        HEDGES,
+        Unit::Count,
+        "Questions to slow models that were, or could not be, asked twice, by outcome"
+    );
     describe_counter!(PANICS, Unit::Count, "Calls that ended in a bug of ours");
     describe_counter!(RELOADS, Unit::Count, "Settings files read again, by outcome");
 }
@@ -165,6 +196,8 @@ pub enum Refusal {
     Full,
     /// The gateway has as many connections as it may.
     Connections,
+    /// The processor is not enough for one more call.
+    Busy,
     /// The gateway is shutting down.
     Draining,
     /// The request cannot be read.
@@ -184,6 +217,7 @@ impl Refusal {
             Self::Unauthorised => "unauthorised",
             Self::Full => "full",
             Self::Connections => "connections",
+            Self::Busy => "busy",
             Self::Draining => "draining",
             Self::BadRequest => "bad_request",
             Self::NeverStarted => "never_started",
@@ -206,6 +240,11 @@ pub enum Reload {
 /// One more connection, or one less (`false`).
 pub(super) fn connection(opened: bool) {
     gauge!(CONNECTIONS).increment(if opened { 1.0 } else { -1.0 });
+}
+
+/// How late tasks come to run.
+pub(super) fn late(by: Duration) {
+    gauge!(LATE).set(by);
 }
 
 pub(super) fn refused(why: Refusal) {
@@ -318,4 +357,21 @@ fn count(name: &'static str, by: u64) {
 /// Counters are whole numbers, hence milliseconds.
 fn count_time(name: &'static str, by: Duration) {
     count(name, by.as_millis() as u64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_ascend_and_are_narrow_where_turns_are() {
+        for (name, buckets) in BUCKETS {
+            assert!(buckets.windows(2).all(|two| two[0] < two[1]), "{name}: {buckets:?}");
+        }
+        let narrow = |buckets: &[f64], from: f64, to: f64| {
+            buckets.windows(2).filter(|two| two[0] >= from && two[1] <= to).all(|two| two[1] - two[0] < 0.020_001)
+        };
+        assert!(narrow(TURN_BUCKETS, 0.2, 2.0) && narrow(OWN_BUCKETS, 0.0, 0.3));
+        assert_eq!((TURN_BUCKETS[3], TURN_BUCKETS[93], TURN_BUCKETS[98]), (0.2, 2.0, 10.0));
+    }
 }

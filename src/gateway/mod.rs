@@ -27,6 +27,7 @@ mod feed;
 pub mod limits;
 pub mod metrics;
 mod observe;
+mod pulse;
 mod query;
 mod route;
 mod session;
@@ -62,13 +63,16 @@ use crate::{
 pub struct Settings {
     /// The most connections at once, calls included. More are answered 429.
     pub connections_max: usize,
+    /// How late the gateway's tasks may come to run before new calls are answered 429, in milliseconds (the median of a
+    /// second): the processor is not enough for one more. 0 takes them all.
+    pub late_ms_max: u32,
     /// How long a shutdown may take.
     pub drain: DrainSettings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { connections_max: 4_096, drain: DrainSettings::default() }
+        Self { connections_max: 4_096, late_ms_max: 20, drain: DrainSettings::default() }
     }
 }
 
@@ -88,6 +92,8 @@ pub(crate) struct Shared {
     drain: Drain,
     /// The calls under way.
     calls: Arc<calls::Calls>,
+    /// Whether there is processor time for one more call.
+    pulse: pulse::Pulse,
     /// Connections open.
     connections: AtomicUsize,
     /// Single-use tokens that were given out.
@@ -110,6 +116,7 @@ impl Gateway {
             settings,
             drain: Drain::default(),
             calls: Arc::default(),
+            pulse: pulse::Pulse::new(settings.late_ms_max),
             connections: AtomicUsize::new(0),
             passes: brief::Brief::new(limits::PASS_LIFE, limits::PASSES_MAX),
             transfers: brief::Brief::new(limits::PASS_LIFE, limits::PASSES_MAX),
@@ -143,6 +150,8 @@ impl Gateway {
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let shared = Arc::new(self.0);
         let door = tokio::spawn(accept::accept(Arc::clone(&shared), listener));
+        let beating = Arc::clone(&shared);
+        tokio::spawn(async move { pulse::beat(&beating).await });
         shutdown.await;
         shared
             .drain

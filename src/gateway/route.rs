@@ -87,6 +87,12 @@ const FULL: Refused = Refused {
     message: "all lines of this tenant are taken",
     fix: "try again later, or raise limits.calls_max in the tenant's settings",
 };
+const BUSY: Refused = Refused {
+    why: Refusal::Busy,
+    field: "gateway",
+    message: "the gateway is busy: one more call would spoil those under way",
+    fix: "try again in a few seconds, or give it more processors",
+};
 const DRAINING: Refused = Refused {
     why: Refusal::Draining,
     field: "gateway",
@@ -200,6 +206,9 @@ fn stream(
     if shared.drain.step() > Step::Accepting {
         return DRAINING.answer();
     }
+    if !shared.pulse.admit() {
+        return BUSY.answer();
+    }
     let Some(permit) = tenant.admit() else { return FULL.answer() };
     let id = call.map_or_else(|| uuid::Uuid::now_v7().to_string(), ToOwned::to_owned);
     let arrival = Arrival {
@@ -239,6 +248,9 @@ fn media(shared: Arc<Shared>, request: Request<Incoming>, connection: Arc<Connec
     };
     if shared.drain.step() > Step::Accepting {
         return DRAINING.answer();
+    }
+    if !shared.pulse.admit() {
+        return BUSY.answer();
     }
     // A stranger takes no place before the stream has said who it is.
     let permit = if trusted { tenant.admit() } else { None };

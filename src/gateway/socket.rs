@@ -1,7 +1,7 @@
 //! One WebSocket with every bound written out: what waits to be sent, how long a write may stand still, how long a
 //! silent peer is believed to be there.
 //!
-//! At most one message is on its way in our own writer; control messages go before audio, and audio of a reply that
+//! What is to be sent at one moment is written together, and nothing more until that is away; control messages go before audio, and audio of a reply that
 //! was cut is dropped here before it reaches the wire.
 
 use std::{
@@ -30,8 +30,10 @@ use crate::{call::Turn, transport};
 /// A WebSocket that carries one call.
 #[derive(Debug)]
 pub(super) struct Socket<S> {
-    /// The protocol; keeps at most the one message that is being sent.
+    /// The protocol; keeps at most what is being written.
     wire: WebSocketStream<S>,
+    /// It keeps something.
+    writing: bool,
     /// Events, pings and clears: sent first.
     control: VecDeque<Message>,
     /// Frames of our voice and the turn each belongs to; marks too, because they speak of the frames before them.
@@ -119,6 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(super) fn new(wire: WebSocketStream<S>, now: Instant) -> Self {
         Self {
             wire,
+            writing: false,
             control: VecDeque::new(),
             audio: VecDeque::new(),
             stuck_since: None,
@@ -228,14 +231,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Sends until nothing waits (`Ready`) or the peer does not take more. `now` is left out where nobody watches.
     fn poll_send(&mut self, cx: &mut Context<'_>, now: Option<Instant>) -> Poll<Result<(), tungstenite::Error>> {
         loop {
-            if Pin::new(&mut self.wire).poll_ready(cx)?.is_pending() {
-                self.stuck_since = self.stuck_since.or(now);
-                return Poll::Pending;
+            if self.writing {
+                if Pin::new(&mut self.wire).poll_flush(cx)?.is_pending() {
+                    self.stuck_since = self.stuck_since.or(now);
+                    return Poll::Pending;
+                }
+                self.writing = false;
             }
             self.stuck_since = None;
-            let next = self.control.pop_front().or_else(|| self.audio.pop_front().map(|(_, frame)| frame));
-            let Some(message) = next else { return Poll::Ready(Ok(())) };
-            Pin::new(&mut self.wire).start_send(message)?;
+            let mut bytes = 0;
+            while bytes < limits::WRITE_BUFFER {
+                let next = self.control.pop_front().or_else(|| self.audio.pop_front().map(|(_, frame)| frame));
+                let Some(message) = next else { break };
+                bytes += message.len();
+                self.writing = true;
+                Pin::new(&mut self.wire).start_send(message)?;
+            }
+            if !self.writing {
+                return Poll::Ready(Ok(()));
+            }
         }
     }
 }

@@ -60,8 +60,8 @@ pub(super) struct Streams {
 impl Streams {
     /// Starts the recogniser, and opens the other engines' connections while the caller is greeted.
     pub(super) fn new(tenant: Arc<Tenant>, caller: Caller) -> Self {
-        let feed = Feed::new();
         let engines = tenant.engines();
+        let feed = Feed::new(engines.stt.capabilities().commits);
         let recogniser = Some(engines.stt.listen(feed.stream().boxed(), caller.language));
         let warming = Some(engines.warm());
         let language = caller.language;
@@ -417,13 +417,13 @@ mod tests {
         streams.hear(&[1]);
         streams.commit(1);
         assert_eq!(streams.next(true, now()).await, Input::SttFailed { why: Failed::Broken, restarts: true });
-        streams.hear(&[2]);
+        streams.hear(&[2; limits::FEED_GATHERED]);
         let due = streams.deadline().expect("the next one is due");
         streams.tick(due);
         assert_eq!(fake.recognisers.load(Ordering::SeqCst), 2);
         assert!(streams.next(true, now()).now_or_never().is_none());
         let heard = fake.heard.lock().expect("no test panics in here");
-        assert_eq!(*heard, [Heard::Audio(vec![1]), Heard::Commit(1), Heard::Audio(vec![2])]);
+        assert_eq!(*heard, [Heard::Audio(vec![1]), Heard::Commit(1), Heard::Audio(vec![2; limits::FEED_GATHERED])]);
     }
 
     #[tokio::test]

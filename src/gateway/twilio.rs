@@ -82,8 +82,13 @@ pub(super) async fn hook(
 /// A stream to us, with a token that opens it once; the busy tone when there is no room.
 fn voice(shared: &Shared, tenant: &Tenant, account: &Twilio, from: Option<&str>) -> String {
     let room = tenant.calls() < tenant.profile().calls_max;
-    if !room || shared.drain.step() > Step::Accepting {
-        metrics::refused(if room { Refusal::Draining } else { Refusal::Full });
+    let refusal = match (room, shared.drain.step()) {
+        (false, _) => Some(Refusal::Full),
+        (true, Step::Accepting) => (!shared.pulse.has_room()).then_some(Refusal::Busy),
+        (true, _) => Some(Refusal::Draining),
+    };
+    if let Some(refusal) = refusal {
+        metrics::refused(refusal);
         return reject_busy();
     }
     let mut random = [0; 24];

@@ -2,8 +2,11 @@
 //!
 //! The [`lab`] emulates the providers' APIs over real HTTP and WebSocket, so that the real clients are exercised with
 //! no key and no internet. The [`caller`] telephones a gateway as a customer would, and measures what that was like. The
-//! [`crowd`] is thousands of them, cheaper than what they call.
+//! [`shop`] is a day of such customers, each with its own troubles; the [`crowd`] is thousands of them, cheaper than what
+//! they call, and a [`report`] says what they heard.
 
 pub mod caller;
 pub mod crowd;
 pub mod lab;
+pub mod report;
+pub mod shop;

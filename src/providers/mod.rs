@@ -28,6 +28,8 @@ mod flow;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 #[cfg(feature = "tokio")]
+pub mod hedge;
+#[cfg(feature = "tokio")]
 pub mod settings;
 #[cfg(any(feature = "openai", feature = "deepgram", feature = "load"))]
 pub(crate) mod tls;
@@ -55,6 +57,8 @@ pub use breaker::Breaker;
 pub use error::{Fault, Kind, ProviderError, Retry};
 #[cfg(feature = "tokio")]
 pub use fallback::{Fallback, FallbackLlm, FallbackStt, FallbackTts};
+#[cfg(feature = "tokio")]
+pub use hedge::{Hedge, HedgeSettings};
 pub use key::{Key, KeyError};
 
 /// Hears: speech to text.

@@ -29,7 +29,10 @@ use serde::{
     },
 };
 
-use super::{Fallback, KeyError, Llm, ProviderError, Stt, Tts, phrases::PhraseCache, receptionist::Receptionist};
+use super::{
+    Fallback, Hedge, HedgeSettings, KeyError, Llm, ProviderError, Stt, Tts, hedge::Second, phrases::PhraseCache,
+    receptionist::Receptionist,
+};
 
 #[cfg(feature = "command")]
 use super::command;
@@ -194,6 +197,7 @@ pub fn build(settings: &ProvidersSettings) -> Result<Engines, SettingError> {
     let patience = Duration::from_millis(settings.patience_ms);
     let stt = settings.stt.iter().map(|choice| shared.stt(choice)).collect::<Result<Vec<_>, _>>()?;
     let mut llm = settings.llm.iter().map(|choice| shared.llm(choice)).collect::<Result<Vec<_>, _>>()?;
+    hedge(&settings.llm, &mut llm);
     // Whatever is down, somebody takes the name and the number.
     if matches!(settings.llm.last(), Some(LlmChoice::Openai(_))) {
         llm.push(Arc::new(Receptionist::new()));
@@ -224,6 +228,32 @@ pub fn build(settings: &ProvidersSettings) -> Result<Engines, SettingError> {
             Only::None => return Err(SettingError::Missing("tts", "set kind to deepgram, openai, piper or espeak-ng")),
         },
     })
+}
+
+/// Puts a hedge around the models that want one.
+fn hedge(choices: &[LlmChoice], engines: &mut [Arc<dyn Llm>]) {
+    for (at, choice) in choices.iter().enumerate() {
+        let Some(settings) = choice.hedge() else { continue };
+        let second = match settings.engine {
+            Second::Same => at,
+            Second::Next => (at + 1).min(engines.len() - 1),
+        };
+        // The next one is asked as it is: engines that come later have no hedge yet.
+        let second = Arc::clone(&engines[second]);
+        engines[at] = Arc::new(Hedge::new(Arc::clone(&engines[at]), second, settings));
+    }
+}
+
+impl LlmChoice {
+    fn hedge(&self) -> Option<HedgeSettings> {
+        match self {
+            Self::Receptionist(ReceptionistSettings {}) => None,
+            #[cfg(feature = "openai")]
+            Self::Openai(settings) => settings.hedge,
+            #[cfg(not(feature = "openai"))]
+            Self::Openai(_) => None,
+        }
+    }
 }
 
 /// Sound kept for a tenant: the house's own sentences are about a megabyte at 24 kHz.

@@ -243,7 +243,10 @@ impl Running {
         let listener = gateway::listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let gateway = Gateway::new(Arc::clone(&directory), gateway::Settings { connections_max, drain });
+        let gateway = Gateway::new(
+            Arc::clone(&directory),
+            gateway::Settings { connections_max, drain, ..gateway::Settings::default() },
+        );
         let done = tokio::spawn(async move { gateway.run(listener, stopped.map(|_| ())).await });
         Self { address, tenants: directory, stop: Some(stop), done }
     }

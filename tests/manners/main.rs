@@ -11,6 +11,7 @@ mod caller_cuts_in;
 mod caller_pauses;
 mod our_voice_comes_back;
 mod slams_coughs_and_keys;
+mod somebody_else_is_spoken_to;
 
 use pronto::audio::{Format, Line};
 

@@ -109,7 +109,8 @@ pub(crate) fn whole(name: &str, line: Line, played: &Played, text: &str) {
 
 /// Where a piece is to be heard, near a place.
 fn find(wanted: &[i16], heard: &[i16], near: usize, around: usize) -> Option<usize> {
-    let from = near.saturating_sub(around / 2);
+    // A piece that is unlike itself may be found a pitch period too far on: the next one is looked for as far back.
+    let from = near.saturating_sub(around);
     let to = (near + around).min(heard.len().saturating_sub(wanted.len()));
     let places = std::iter::once(near).chain(from..=to).filter(|place| place + wanted.len() <= heard.len());
     for place in places {

@@ -115,7 +115,12 @@ impl Scene {
 
     /// The caller says something; returns when it has been said.
     pub fn says(&mut self, at: Duration, text: &str, who: usize) -> Duration {
-        let sound = speech(text, who, CALLER_DB);
+        self.says_so(at, text, who, CALLER_DB)
+    }
+
+    /// The same so loud.
+    pub fn says_so(&mut self, at: Duration, text: &str, who: usize, db: f32) -> Duration {
+        let sound = speech(text, who, db);
         let length = Rate::WIDE.duration(sound.len() as u64);
         signal::add(&mut self.sound, &sound, Rate::WIDE.samples(at));
         let letters = text.chars().count() as u32;

@@ -104,6 +104,24 @@ fn a_plate_dictated_in_pieces() {
 }
 
 #[test]
+fn a_plate_with_an_h_and_a_zero_is_no_midnight() {
+    let mut call = Conversation::italian();
+    call.runs(&[
+        ("tagliando lunedì alle 9", "nome"),
+        ("Rossi", "targa"),
+        ("R H. Zero due nove. C L.", "alle 9|R H 0 2 9 C L|confermo"),
+    ]);
+}
+
+#[test]
+fn an_hour_misheard_in_a_plate_changes_no_appointment() {
+    let mut call = Conversation::italian();
+    call.runs(&[("tagliando lunedì alle 9", "nome"), ("Rossi", "targa")]);
+    call.says("K J. Zero alle dodici. N N.");
+    call.runs(&[("K J. Zero due cinque. S N.", "alle 9|K J 0 2 5 S N|confermo")]);
+}
+
+#[test]
 fn the_slot_is_taken_in_the_meantime() {
     let mut call = Conversation::italian();
     call.runs(&[("tagliando lunedì alle 9", "nome"), ("Rossi", "targa"), ("AB123CD", "confermo")]);

@@ -30,6 +30,7 @@
 //! What it does not do: it recognises no speech. Which of its lines fits, it learns from the transcripts of the wire
 //! where the dialect has them (Vapi), and goes through them in order where it has none (Twilio).
 
+mod around;
 mod dial;
 mod line;
 mod lines;
@@ -44,12 +45,13 @@ use std::{io, path::PathBuf, time::Duration};
 
 use tokio_tungstenite::tungstenite;
 
+pub use around::{Around, Now};
 pub use lines::{Lines, Spoken};
 pub use recording::{Recording, WriteError};
 pub use scenario::{Scenario, Step, Turn, When};
 pub(in crate::load) use script::{Next, Script};
 pub use sink::{PLAYOUT, Piece, QUEUE_MAX, Sink};
-pub use talk::{Conversation, Happened, How, Moment, call};
+pub use talk::{Conversation, Happened, How, Moment, call, call_from};
 
 use crate::{
     audio::{CodecError, Format},

@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::{
 
 use super::{
     CALL_MAX, CallerError, Placement, Wire,
+    around::{Around, Now},
     dial::{Socket, dial},
     line::{FromAgent, Line},
     lines::{Lines, Spoken},
@@ -132,9 +133,20 @@ pub async fn call(
     told: &mut (dyn FnMut(Moment) + Send),
     hang_up: impl Future<Output = ()>,
 ) -> Result<Conversation, CallerError> {
+    call_from(placement, lines, None, told, hang_up).await
+}
+
+/// The same from somewhere: from a car, from a room with other people in it.
+pub async fn call_from<'a>(
+    placement: &Placement,
+    lines: Lines,
+    around: Option<&'a mut (dyn Around + 'a)>,
+    told: &'a mut (dyn FnMut(Moment) + Send + 'a),
+    hang_up: impl Future<Output = ()>,
+) -> Result<Conversation, CallerError> {
     let line = Line::new(placement)?;
     let socket = dial(placement).await?;
-    let (tells, rate) = (matches!(placement.wire, Wire::Vapi(_)), line.rate());
+    let (tells, rate) = (around.is_some() || matches!(placement.wire, Wire::Vapi(_)), line.rate());
     #[expect(clippy::disallowed_methods, reason = "a caller lives in real time: this is its clock")]
     let start = Instant::now();
     let script = Script::new(
@@ -154,6 +166,7 @@ pub async fn call(
         saying: None,
         frame: vec![0; rate.samples(FRAME)],
         late_max: Duration::ZERO,
+        around,
         told,
     };
     let how = talk.run(hang_up).await?;
@@ -186,7 +199,9 @@ struct Talk<'a> {
     frame: Vec<i16>,
     /// See [`Conversation`].
     late_max: Duration,
-    told: &'a mut (dyn FnMut(Moment) + Send),
+    /// What is around the caller.
+    around: Option<&'a mut (dyn Around + 'a)>,
+    told: &'a mut (dyn FnMut(Moment) + Send + 'a),
 }
 
 /// A sound on its way out.
@@ -237,10 +252,22 @@ impl Talk<'_> {
         if now >= CALL_MAX {
             return Ok(Some(self.hang_up(How::TooLong).await));
         }
+        while let Some((text, last)) = self.around.as_mut().and_then(|around| around.words()) {
+            self.script.words(&text, last);
+            if last {
+                self.tell(Happened::Words { ours: false, last, text });
+            }
+        }
         if let Some(how) = self.decide(now).await? {
             return Ok(Some(how));
         }
+        let speaks = self.saying.is_some();
         self.speak(now);
+        if let Some(around) = &mut self.around {
+            let agent_speaks = self.script.is_agent_speaking(now);
+            let heard = self.recording.agent.heard(from, to);
+            around.frame(Now { at: now, sample: from, heard, agent_speaks, speaks }, &mut self.frame);
+        }
         self.recording.caller.extend_from_slice(&self.frame);
         if let Some(message) = self.line.audio(&self.frame, rate.duration(from as u64)) {
             match self.send(message).await {
@@ -255,7 +282,7 @@ impl Talk<'_> {
 
     /// Begins the next line, if it is time. A line that comes while the call runs does not wait for anything.
     async fn decide(&mut self, now: Duration) -> Result<Option<How>, CallerError> {
-        if self.saying.is_some() {
+        if self.saying.is_some() || self.around.as_ref().is_some_and(|around| around.busy()) {
             return Ok(None);
         }
         let mut over = true;
@@ -377,6 +404,10 @@ impl Talk<'_> {
     fn event(&mut self, event: PeerEvent) {
         let happened = match event {
             PeerEvent::Transcript { ours, last, text } => {
+                // Whoever understands by itself need not be told twice.
+                if self.around.is_some() {
+                    return;
+                }
                 if !ours {
                     self.script.words(&text, last);
                 }

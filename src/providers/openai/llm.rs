@@ -24,7 +24,7 @@ use super::{
 use crate::{
     call::{Ask, LlmEvent, Message},
     providers::{
-        Address, Key, KeyError, Kind, Llm, ProviderError,
+        Address, HedgeSettings, Key, KeyError, Kind, Llm, ProviderError,
         flow::{Out, flow},
     },
 };
@@ -70,6 +70,9 @@ pub struct OpenAiLlmSettings {
     /// Milliseconds for a whole answer.
     #[serde(default = "total_ms")]
     pub total_ms: u64,
+    /// Asks once more when the model is slow to begin.
+    #[serde(default)]
+    pub hedge: Option<HedgeSettings>,
     /// Further fields of the request, for servers with wishes of their own.
     #[serde(default)]
     pub extra: Map<String, Value>,

@@ -110,6 +110,9 @@ pub(super) struct Heard {
     pub tells: Option<String>,
 }
 
+/// So many letters or digits by themselves are dictated.
+const SPELLED_MIN: usize = 2;
+
 /// What the utterance is read with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'a> {
@@ -146,6 +149,12 @@ pub(super) fn hear(text: &str, context: Context<'_>) -> Heard {
         old_date = old_date.or(date.ok().flatten());
         (date, time) = (Ok(None), None);
     }
+    let (plate, phone) = (said.plate(), said.phone());
+    let spelled = words.iter().filter(|word| word.raw.chars().count() == 1).count();
+    let dictated = plate.is_some() || phone.is_some() || spelled >= SPELLED_MIN;
+    if matches!(asked, Some(Question::Plate | Question::Phone)) && dictated {
+        (date, time) = (Ok(None), None); // the H and the zero of a plate are no midnight
+    }
     let name = match asked {
         Some(Question::Name) => said.name(),
         _ => said.introduced_name(),
@@ -168,8 +177,8 @@ pub(super) fn hear(text: &str, context: Context<'_>) -> Heard {
         date,
         old_date,
         time,
-        plate: said.plate(),
-        phone: said.phone(),
+        plate,
+        phone,
         name,
         ordinal,
         fields: FIELDS.into_iter().filter(|(_, key)| has(key)).map(|(field, _)| field).collect(),

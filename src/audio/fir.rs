@@ -1,0 +1,212 @@
+//! From one rate to another where the two have a small common step (8, 12, 16, 24, 48 kHz): a filter of weighted sums,
+//! in whole numbers, sample by sample.
+//!
+//! Each sample of the output is a sum of the samples around its instant, weighted by where between two of them it lies;
+//! there are as many sets of weights as places (two from 8 to 16 kHz). Between the usual rates this takes a tenth of the
+//! instructions of a Fourier transform, holds back 2 ms instead of up to 7.5, and 1 KiB instead of 10.
+
+use std::f64::consts::PI;
+
+use super::Rate;
+
+/// A filter between two rates.
+#[derive(Debug, Clone)]
+pub(super) struct Fir {
+    /// Places between two samples of the input: sets of weights.
+    up: usize,
+    /// How many places the next sample of the output lies further on.
+    down: usize,
+    /// Weights in a set: a multiple of [`CHUNK`].
+    taps: usize,
+    /// The sets, in 1 / [`UNIT`].
+    weights: Vec<i16>,
+    /// The first place is on a sample, and its weights say so: it is copied.
+    copies: bool,
+    /// Samples that are still needed, and those that have just come.
+    past: Vec<i16>,
+    /// Where in `past` the next sum begins.
+    at: usize,
+    /// The place of the next sample of the output.
+    place: usize,
+    /// Zeros in a row at the end of `past`, and before.
+    zeros: usize,
+}
+
+/// Weights are multiplied this many at a time.
+const CHUNK: usize = 32;
+/// The most sets of weights worth having.
+const UP_MAX: usize = 6;
+/// A weight of one. Twice as much and the loudest sound could overflow a sum.
+const UNIT: f64 = 16_384.0;
+/// Periods of the lower rate that are looked at to either side.
+const SIDE: usize = 16;
+/// How steep against how deep the filter is: 70 dB.
+const BETA: f64 = 7.0;
+/// Where it cuts, going down, as a part of what the lower rate can carry.
+const CUT: f64 = 0.95;
+/// Samples taken at a time: bounds the memory.
+const PIECE: usize = 320;
+
+impl Fir {
+    /// `None` where the rates have no small common step.
+    pub(super) fn new(from: Rate, to: Rate) -> Option<Self> {
+        let common = gcd(from.hz() as usize, to.hz() as usize);
+        let (up, down) = (to.hz() as usize / common, from.hz() as usize / common);
+        if up > UP_MAX || down > UP_MAX || up == down {
+            return None;
+        }
+        let taps = (2 * SIDE * down.div_ceil(up).max(1)).next_multiple_of(CHUNK);
+        // In periods of the input. Going up nothing is lost by cutting exactly in the middle, and then every sample of
+        // the input is one of the output.
+        let cut = if down > up { CUT * up as f64 / down as f64 } else { 1.0 };
+        let mut weights = Vec::with_capacity(up * taps);
+        for place in 0..up {
+            let set: Vec<f64> = (0..taps)
+                .map(|tap| {
+                    let away = tap as f64 - (taps / 2 - 1) as f64 - place as f64 / up as f64;
+                    cut * sinc(cut * away) * kaiser(away / (taps / 2) as f64)
+                })
+                .collect();
+            let sum: f64 = set.iter().sum();
+            weights.extend(set.iter().map(|weight| (weight / sum * UNIT).round() as i16));
+        }
+        let copies = weights.iter().take(taps).filter(|weight| **weight != 0).count() == 1;
+        let mut this = Self { up, down, taps, weights, copies, past: Vec::new(), at: 0, place: 0, zeros: 0 };
+        this.past.reserve_exact(taps + PIECE);
+        this.reset();
+        Some(this)
+    }
+
+    /// Forgets everything.
+    pub(super) fn reset(&mut self) {
+        self.past.clear();
+        self.past.resize(self.taps / 2 - 1, 0);
+        (self.at, self.place, self.zeros) = (0, 0, self.taps);
+    }
+
+    /// Takes a piece of any length and appends what is ready: all but the last 16 periods of the lower rate.
+    pub(super) fn process(&mut self, input: &[i16], out: &mut Vec<i16>) {
+        out.reserve(input.len() * self.up / self.down + 1);
+        for piece in input.chunks(PIECE) {
+            self.past.extend_from_slice(piece);
+            let sounding = piece.iter().rposition(|sample| *sample != 0);
+            self.zeros = sounding.map_or(self.zeros + piece.len(), |last| piece.len() - 1 - last);
+            // Of nothing but zeros comes nothing but zeros.
+            let silent = self.zeros >= self.past.len();
+            while let Some(around) = self.past.get(self.at..self.at + self.taps) {
+                out.push(if silent {
+                    0
+                } else if self.copies && self.place == 0 {
+                    around[self.taps / 2 - 1]
+                } else {
+                    weigh(around, &self.weights[self.place * self.taps..][..self.taps])
+                });
+                self.place += self.down;
+                self.at += self.place / self.up;
+                self.place %= self.up;
+            }
+            let done = self.at.min(self.past.len());
+            self.past.drain(..done);
+            self.at -= done;
+        }
+    }
+}
+
+fn weigh(sound: &[i16], weights: &[i16]) -> i16 {
+    // Of a fixed length: only so the compiler multiplies eight at once.
+    let (sound, weights) = (sound.as_chunks::<CHUNK>().0, weights.as_chunks::<CHUNK>().0);
+    let chunk = |(sound, weights): (&[i16; CHUNK], &[i16; CHUNK])| -> i32 {
+        sound.iter().zip(weights).map(|(sample, weight)| i32::from(*sample) * i32::from(*weight)).sum()
+    };
+    let sum: i32 = sound.iter().zip(weights).map(chunk).sum();
+    ((sum + (UNIT as i32 >> 1)) / UNIT as i32).clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
+}
+
+fn sinc(x: f64) -> f64 {
+    if x.abs() < 1e-9 { 1.0 } else { (PI * x).sin() / (PI * x) }
+}
+
+/// A window from -1 to 1.
+fn kaiser(x: f64) -> f64 {
+    if x.abs() >= 1.0 { 0.0 } else { bessel(BETA * (1.0 - x * x).sqrt()) / bessel(BETA) }
+}
+
+/// The modified Bessel function of order zero.
+fn bessel(x: f64) -> f64 {
+    let (mut sum, mut term) = (1.0, 1.0);
+    for n in 1..30 {
+        term *= (x / 2.0 / f64::from(n)).powi(2);
+        sum += term;
+    }
+    sum
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::{
+        level_db,
+        signal::{purity_db, sine},
+    };
+
+    const RATES: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
+
+    fn filtered(from: u32, to: u32, hz: f64) -> (Vec<i16>, Rate) {
+        let (from, to) = (Rate::new(from).expect("a rate"), Rate::new(to).expect("a rate"));
+        let mut out = Vec::new();
+        let mut fir = Fir::new(from, to).expect("a small common step");
+        fir.process(&sine(hz, from, 20_000.0, 0, from.hz() as usize), &mut out);
+        (out[to.hz() as usize / 10..to.hz() as usize * 9 / 10].to_vec(), to)
+    }
+
+    #[test]
+    fn what_a_telephone_carries_passes_and_what_the_lower_rate_cannot_carry_does_not() {
+        for from in RATES {
+            for to in RATES.into_iter().filter(|to| *to != from) {
+                let lower = f64::from(from.min(to));
+                for part in [0.03, 0.2, 0.4] {
+                    let (out, rate) = filtered(from, to, part * lower);
+                    let (level, pure) = (
+                        level_db(&out) - level_db(&sine(500.0, rate, 20_000.0, 0, 8_000)),
+                        purity_db(&out, part * lower, rate),
+                    );
+                    assert!(
+                        level.abs() < 0.3 && pure > 60.0,
+                        "{from} to {to} at {part}: {level:.2} dB, {pure:.1} dB pure"
+                    );
+                }
+                if to < from {
+                    for hz in [0.56 * lower, 0.7 * lower] {
+                        let left = level_db(&filtered(from, to, hz).0);
+                        assert!(left < -60.0, "{from} to {to}: {left:.1} dB of {hz} Hz are left");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_sum_cannot_overflow() {
+        for from in RATES {
+            for to in RATES.into_iter().filter(|to| *to != from) {
+                let fir = Fir::new(Rate::new(from).expect("a rate"), Rate::new(to).expect("a rate")).expect("a step");
+                for set in fir.weights.chunks(fir.taps) {
+                    let most: i64 = set.iter().map(|weight| i64::from(weight.unsigned_abs()) * 32_768).sum();
+                    assert!(most < i64::from(i32::MAX) - 16_384, "{from} to {to}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn going_up_by_a_whole_number_keeps_every_sample() {
+        let sound = sine(700.0, Rate::PHONE, 9_000.0, 0, 800);
+        let mut out = Vec::new();
+        Fir::new(Rate::PHONE, Rate::WIDE).expect("a step").process(&sound, &mut out);
+        assert!(out.chunks(2).zip(&sound).all(|(pair, sample)| pair[0] == *sample));
+    }
+}
