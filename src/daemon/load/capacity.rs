@@ -17,7 +17,7 @@ use super::{
 };
 use crate::load::{
     crowd::{CALLS_MAX, LATE_MAX, Measure, Snapshot, Steering, Tally},
-    report::{self, Capacity, Step, ms},
+    report::{self, Capacity, Step, ms, process::Cores},
 };
 
 /// The plan where none is named.
@@ -61,6 +61,8 @@ const REACH_WAIT: Duration = Duration::from_secs(40);
 const SETTLE: Duration = Duration::from_secs(4);
 /// Fewer turns than this judge nobody.
 const TURNS_MIN: u64 = 10;
+/// The programs of this machine that are none of ours.
+const OTHERS: &str = "others";
 /// So many calls tell what a turn takes on this machine that has nothing to do with their number.
 const FEW: u32 = 4;
 /// The own share may be so much more than theirs, where that is more than the limit.
@@ -167,6 +169,8 @@ struct Climb {
     calls: u32,
     /// They broke once and are tried again.
     again: bool,
+    /// The machine when the judging began, to tell what other programs use of it.
+    machine: Option<Cores>,
     /// They are the few that are tried first.
     first: bool,
     over: bool,
@@ -179,7 +183,7 @@ impl Climb {
     fn new(limits: Limits, numbers: Bisection, hold: Duration) -> Self {
         let calls = FEW.min(numbers.step);
         let (at, steps, best) = (At::Reaching(Duration::ZERO), Vec::new(), Default::default());
-        Self { limits, numbers, hold, at, calls, again: false, first: true, over: false, steps, best }
+        Self { limits, numbers, hold, at, calls, again: false, machine: None, first: true, over: false, steps, best }
     }
 
     /// In a few words.
@@ -205,6 +209,7 @@ impl Climb {
             At::Settling(since) => {
                 if now.at.saturating_sub(since) >= SETTLE {
                     steering.new_window();
+                    self.machine = Cores::now();
                     self.at = At::Judging(now.at);
                 }
                 None
@@ -243,6 +248,10 @@ impl Climb {
             if let Some(rss) = watch.rss_mib(&name) {
                 step.rss_mib.insert(name, rss);
             }
+        }
+        if let Some(busy) = self.machine.as_ref().and_then(Cores::busy_percent) {
+            let ours: f64 = step.cpu_percent.values().sum();
+            step.cpu_percent.insert(OTHERS.into(), (busy - ours).max(0.0));
         }
         let limits = if self.first { Limits { own_ms: None, ..self.limits } } else { self.limits };
         step.broke = limits.broken_by(now.active, self.calls, window).unwrap_or_default();
@@ -343,11 +352,13 @@ impl Limits {
 /// What was the limit when this broke, and why that is believed.
 fn limit(step: &Step, cores: u64) -> (&'static str, String) {
     let cpu = |name: &str| step.cpu_percent.get(name).copied().unwrap_or(0.0);
-    let (target, generator, lab) = (cpu("target"), cpu("generator"), cpu("lab"));
+    let (target, generator, lab, others) = (cpu("target"), cpu("generator"), cpu("lab"), cpu(OTHERS));
     let all = cores as f64 * 100.0;
-    let busy = format!("target {target:.0} %, generator {generator:.0} %, lab {lab:.0} % of a core, of {all:.0}");
+    let busy = format!(
+        "target {target:.0} %, generator {generator:.0} %, lab {lab:.0} %, other programs {others:.0} % of a core, of {all:.0}"
+    );
     let broke = format!("With {} calls: {}", step.calls, step.broke);
-    if target + generator + lab >= all * 0.9 {
+    if target + generator + lab + others >= all * 0.9 {
         let why = "the machine was full, and they share it: on cores of its own the target carries more";
         return ("machine", format!("{broke}; {why} ({busy})."));
     }
@@ -399,7 +410,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_found_to_the_step() {
-        assert_eq!(search(50, 2_000, 430), (425, vec![50, 100, 200, 400, 800, 600, 500, 450, 425]));
+        assert_eq!(search(50, 2_000, 430), (400, vec![50, 100, 200, 400, 800, 600, 500, 450]));
         assert_eq!(search(50, 300, 900), (300, vec![50, 100, 200, 300]));
         assert_eq!(search(50, 2_000, 10).0, 0);
         for limit in [0, 1, 7, 49, 50, 51, 333, 1_999, 2_000] {

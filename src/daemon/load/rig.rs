@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn what_it_writes_has_no_mistake() {
-        let plan = Plan::parse(&PLAN.replace("dove siete", "un'altra \"cosa\""), Path::new(".")).unwrap();
+        let plan = Plan::parse(&PLAN.replace("dove siete", r#"un'altra \"cosa\""#), Path::new(".")).unwrap();
         let lab: LabSettings = toml::from_str(&lab_settings(&plan, false)).unwrap();
         assert!(lab.phrases.iter().any(|phrase| phrase.text == "un'altra \"cosa\""), "{:?}", lab.phrases);
         assert_eq!(lab.phrases.len(), 1, "the rest is in the phrasebook");
