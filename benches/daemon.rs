@@ -1,5 +1,5 @@
 //! The program as a pod runs it: from its start to the first answered call, its memory when idle, and what a hundred calls
-//! on real sockets cost it in memory and CPU and give back.
+//! on real sockets cost it in memory and CPU and give back, and what ten thousand short ones (`PRONTO_SHORT`) leave behind.
 //!
 //! `cargo build --release --no-default-features --features daemon`, then
 //! `cargo bench --no-default-features --bench daemon`; `PRONTO_BIN` names another binary. espeak-ng is the voice, the
@@ -22,6 +22,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const CALLS: usize = 100;
 const STARTS: usize = 9;
+const SHORT: usize = 10_000;
+/// Short calls at a time.
+const TOGETHER: usize = 50;
 
 /// About twenty seconds, so that a hundred calls can be watched while they speak.
 const GREETING: &str = "{shop}, buongiorno. {disclosure} Siamo aperti dal lunedì al venerdì dalle otto e mezza alle \
@@ -75,6 +78,34 @@ fn main() -> Result<()> {
         sleep(Duration::from_secs(7));
         println!("{:<33}{:>14.1}", format!("{round} hundred, hung up"), mib(daemon.resident()?));
     }
+    short_calls(&daemon)
+}
+
+/// Thousands of callers who hang up at once: what they leave behind in memory, and in file descriptors.
+fn short_calls(daemon: &Daemon) -> Result<()> {
+    let calls = std::env::var("PRONTO_SHORT").ok().and_then(|calls| calls.parse().ok()).unwrap_or(SHORT);
+    let descriptors = daemon.descriptors()?;
+    println!("\n{calls} short calls, {TOGETHER} at once           resident MiB");
+    let mut marks = Vec::new();
+    for fifth in 0..5 {
+        for _ in 0..calls / 5 / TOGETHER {
+            let mut lines = Vec::new();
+            for _ in 0..TOGETHER {
+                let line = daemon.dial_until_it_answers()?;
+                line.set_nonblocking(true)?;
+                lines.push(line);
+            }
+            talk(&mut lines, Duration::from_millis(40))?;
+        }
+        // Memory is given back every five seconds.
+        sleep(Duration::from_secs(6));
+        marks.push(daemon.resident()?);
+        println!("{:<33}{:>14.1}", format!("after {}", calls / 5 * (fifth + 1)), mib(daemon.resident()?));
+    }
+    // The first fifth fills what is kept for the next ones.
+    let grown = marks[4] as f64 - marks[0] as f64;
+    println!("slope: {:.0} bytes a call", grown / (calls as f64 * 0.8));
+    println!("file descriptors: {descriptors} before, {} after", daemon.descriptors()?);
     Ok(())
 }
 
@@ -144,6 +175,11 @@ impl Daemon {
         let each = resident.saturating_sub(quiet) as f64 / 1_024.0 / lines.len() as f64;
         println!("{name:<33}{:>14.1}{each:>11.0}{cost:>25.2}", mib(resident));
         Ok(())
+    }
+
+    /// File descriptors open.
+    fn descriptors(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.process.id()))?.count())
     }
 
     /// Resident memory, in bytes.

@@ -164,9 +164,10 @@ impl Server {
         let program = std::env::current_exe()?;
         let mut words = wrap.split_whitespace().map(std::ffi::OsString::from).chain([program.into(), role.into()]);
         let mut process = Command::new(words.next().unwrap_or_default()).args(words).stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-        Ok(Self { process, address: line.trim().parse()? })
+        // What was put in front of it may speak first.
+        let mut lines = BufReader::new(process.stdout.take().ok_or("no output")?).lines();
+        let address = lines.find_map(|line| line.ok()?.trim().parse().ok()).ok_or("it did not start")?;
+        Ok(Self { process, address })
     }
 
     fn cost(&self) -> Result<Cost> {

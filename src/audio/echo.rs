@@ -34,7 +34,7 @@ const PROMISING: f32 = 0.6;
 /// The largest whole number of a sketch: 240 products of 2 900 by 2 900 are just below 2^31.
 const SKETCH_MAX: f32 = 2_900.0;
 
-/// Remembers what has just left, 19 KiB of it.
+/// Remembers what has just left, 9 KiB of it.
 ///
 /// ```
 /// use pronto::audio::{EchoGuard, Rate, signal::Noise};
@@ -48,7 +48,7 @@ const SKETCH_MAX: f32 = 2_900.0;
 pub struct EchoGuard {
     /// The latest at the end. Zeros where nothing has left yet. A little more than is compared is kept, so that it need
     /// not be moved with each frame.
-    past: Vec<f32>,
+    past: Vec<i16>,
     /// Samples of silence that left last.
     silent: usize,
     down: Down,
@@ -64,7 +64,7 @@ impl EchoGuard {
     /// One that has heard nothing of us.
     pub fn new() -> Self {
         let mut past = Vec::with_capacity(KEPT + SPARE);
-        past.resize(KEPT, 0.0);
+        past.resize(KEPT, 0);
         Self { past, silent: usize::MAX / 2, down: Down::default() }
     }
 
@@ -80,7 +80,8 @@ impl EchoGuard {
             if self.past.len() + self.down.length(piece.len(), rate) > KEPT + SPARE {
                 self.past.drain(..self.past.len() - KEPT);
             }
-            self.down.push(piece, rate, |sample| self.past.push(sample));
+            // A difference of means: nearly always within half of the range, never far beyond it.
+            self.down.push(piece, rate, |sample| self.past.push(sample.round() as i16));
         }
     }
 
@@ -100,7 +101,11 @@ impl EchoGuard {
         if window.len() < WINDOW_MIN || energy < window.len() as f32 {
             return 0.0;
         }
-        let past = &self.past[self.past.len() - KEPT..];
+        let mut past = [0.0f32; KEPT];
+        for (past, kept) in past.iter_mut().zip(&self.past[self.past.len() - KEPT..]) {
+            *past = f32::from(*kept);
+        }
+        let past = &past[..];
         // The energy of the past window, moved along with it; sums of squares of small numbers, exact enough in f64.
         let square = |at: usize| f64::from(past[at]) * f64::from(past[at]);
         let mut past_energy: f64 = (0..window.len()).map(square).sum();

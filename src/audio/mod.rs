@@ -46,6 +46,7 @@ mod resample;
 mod ear;
 mod jitter;
 mod level;
+mod network;
 mod step;
 mod vad;
 mod voicing;

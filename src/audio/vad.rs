@@ -16,7 +16,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sonora_ns::{config::SuppressionLevel, noise_suppressor::NoiseSuppressor};
 
-use super::{level, step::STEP, voicing::Voicing};
+use super::{
+    level,
+    network::{BLOCK, Network},
+    step::STEP,
+    voicing::Voicing,
+};
 
 /// What is speech and what is noise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -342,7 +347,7 @@ struct Neural {
     noise: Floor,
     /// There is enough of it to be suppressed.
     noisy: bool,
-    network: Box<earshot::Detector>,
+    network: Network,
     /// The last sound behind noise suppression, for the network: the latest at the end.
     cleaned: [i16; Self::CLEANED],
     /// How many samples of it the network has not heard.
@@ -357,10 +362,8 @@ struct Neural {
 }
 
 impl Neural {
-    /// 16 ms: what the network takes.
-    const BLOCK: usize = 256;
     /// 80 ms: what it hears when it wakes, as much as it looks back.
-    const CLEANED: usize = 5 * Self::BLOCK;
+    const CLEANED: usize = 5 * BLOCK;
     /// After 200 ms in which nothing stood out it sleeps.
     const QUIET: u32 = 20;
     /// What wakes it: dB above the noise.
@@ -383,7 +386,7 @@ impl Neural {
             suppressor: settings.noise_suppression.then(suppressor),
             noise: Floor::new(),
             noisy: true,
-            network: earshot::Detector::default_boxed(),
+            network: Network::new(),
             cleaned: [0; Self::CLEANED],
             unheard: 0,
             quiet: 0,
@@ -425,10 +428,9 @@ impl Neural {
             self.probability = 0.0;
             return;
         }
-        while self.unheard >= Self::BLOCK {
-            let from = Self::CLEANED - self.unheard;
-            self.probability = self.network.predict_i16(&self.cleaned[from..from + Self::BLOCK]);
-            self.unheard -= Self::BLOCK;
+        while let Some(block) = self.cleaned[Self::CLEANED - self.unheard..].first_chunk::<BLOCK>() {
+            self.probability = self.network.hear(block);
+            self.unheard -= BLOCK;
         }
     }
 }

@@ -216,7 +216,8 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         Err(_panic) => {
             metrics::panicked();
             tracing::error!("the call panicked: the caller hears an apology");
-            apologise(shared, tenant, wire, &started, caller, &observer).await
+            // Boxed: room for a second driver would be part of every call's task.
+            Box::pin(apologise(shared, tenant, wire, &started, caller, &observer)).await
         }
     };
     if let Some(to) = &leave.transfer {

@@ -200,7 +200,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let clean = tokio::time::timeout(limits::CLOSE_WAIT, goodbye).await;
         if code == CloseCode::Size && matches!(clean, Ok(Ok(()))) {
             // Closing on unread bytes would reset the connection, and the peer would never read why.
-            let mut waste = [0; 4096];
+            // On the heap: it would be part of every call's task for as long as the call lives.
+            let mut waste = vec![0; 4096];
             let drain = async { while matches!(self.wire.get_mut().read(&mut waste).await, Ok(1..)) {} };
             let _ = tokio::time::timeout(limits::CLOSE_WAIT, drain).await;
         }
