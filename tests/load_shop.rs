@@ -54,7 +54,8 @@ fn all_right(outcome: &Outcome, calls: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_get_what_they_called_for() {
-    let outcome = play(&["tranquillo", "sposta", "annulla", "data-domenica", "si-corregge"], Wire::Vapi(Format::PCM_WIDE));
+    let outcome =
+        play(&["tranquillo", "sposta", "annulla", "data-domenica", "si-corregge"], Wire::Vapi(Format::PCM_WIDE));
     all_right(&outcome.await, 5);
 }
 

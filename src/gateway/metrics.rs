@@ -108,7 +108,11 @@ pub fn describe() {
     describe_counter!(IGNORED, Unit::Count, "Messages of peers that meant nothing to us, by reason");
     describe_counter!(TOOLS, Unit::Count, "Tools that were run, by how they ended");
     describe_counter!(ENGINE_FAILURES, Unit::Count, "Failures of engines, by engine and kind");
-    describe_counter!(HEDGES, Unit::Count, "Questions to slow models that were, or could not be, asked twice, by outcome");
+    describe_counter!(
+        HEDGES,
+        Unit::Count,
+        "Questions to slow models that were, or could not be, asked twice, by outcome"
+    );
     describe_counter!(PANICS, Unit::Count, "Calls that ended in a bug of ours");
     describe_counter!(RELOADS, Unit::Count, "Settings files read again, by outcome");
 }

@@ -24,9 +24,11 @@ fn answered(line: pronto::audio::Line) -> Scene {
 #[test]
 fn what_is_said_to_somebody_else_does_not_cut_our_sentence() {
     for (name, line) in LINES {
-        for (who, below, text) in
-            [(0, 14.0, "Un attimo, arrivo"), (0, 18.0, "Lascia le chiavi sul banco"), (1, 22.0, "Traffico intenso in città")]
-        {
+        for (who, below, text) in [
+            (0, 14.0, "Un attimo, arrivo"),
+            (0, 18.0, "Lascia le chiavi sul banco"),
+            (1, 22.0, "Traffico intenso in città"),
+        ] {
             let mut scene = answered(line);
             scene.says_so(s(6.0), text, who, CALLER_DB - below);
             let played = scene.play();

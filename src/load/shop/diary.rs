@@ -56,8 +56,7 @@ impl Diary {
                 openings.iter().any(|one| one.local <= hour(*at) && end.as_ref().is_ok_and(|end| *end <= one.local_end))
             })
         };
-        let days: Vec<Date> =
-            (1..60).filter_map(ahead).filter(open).take(WISHED + RIVALS + STANDING).collect();
+        let days: Vec<Date> = (1..60).filter_map(ahead).filter(open).take(WISHED + RIVALS + STANDING).collect();
         let holiday = (2..HOLIDAY_DAYS)
             .filter_map(ahead)
             .find(|date| date.weekday() != Weekday::Sunday && Holiday::of(*date, shop.patron).is_some())?;

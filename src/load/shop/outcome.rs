@@ -101,6 +101,7 @@ impl Outcome {
             sum.nods.join(one.nods);
             sum.others.join(one.others);
             sum.dictations.join(one.dictations);
+            sum.read_back.join(one.read_back);
         }
         sum
     }
@@ -128,7 +129,10 @@ impl Outcome {
             .collect();
         if let Some(into) = sum.dictations.share() {
             gates.push(Gate {
-                promise: format!("the agent speaks into dictated plates and numbers: at most {}", percent(DICTATIONS_MAX)),
+                promise: format!(
+                    "the agent speaks into dictated plates and numbers: at most {}",
+                    percent(DICTATIONS_MAX)
+                ),
                 measured: written(sum.dictations),
                 kept: into <= DICTATIONS_MAX,
             });
@@ -157,7 +161,8 @@ fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
-fn written(share: Share) -> String {
+/// So many of so many, in words.
+pub fn written(share: Share) -> String {
     match share.share() {
         Some(part) => format!("{} of {} ({:.1} %)", share.so, share.all, part * 100.0),
         None => "-".into(),
@@ -180,7 +185,8 @@ pub fn double_bookings(appointments: &[Appointment]) -> Vec<String> {
                 continue;
             }
             let bay = one.bay.is_some() && one.bay == other.bay;
-            let shared = [(bay, "bay"), (one.technician == other.technician, "technician"), (one.plate == other.plate, "car")];
+            let shared =
+                [(bay, "bay"), (one.technician == other.technician, "technician"), (one.plate == other.plate, "car")];
             if let Some((_, what)) = shared.into_iter().find(|(shared, _)| *shared) {
                 double.push(format!("one {what} at {} and {}: {} and {}", one.local, other.local, one.id, other.id));
             }
@@ -208,7 +214,8 @@ mod tests {
 
     #[test]
     fn gates_say_what_was_not_kept() {
-        let good = || Measured { nods: Share { all: 10, so: 10 }, dictations: Share { all: 1, so: 0 }, ..Measured::default() };
+        let good =
+            || Measured { nods: Share { all: 10, so: 10 }, dictations: Share { all: 1, so: 0 }, ..Measured::default() };
         let mut outcome = Outcome { calls: (0..20).map(|_| call("a", None, good())).collect(), ..Outcome::default() };
         assert!(outcome.is_kept(), "{:?}", outcome.gates());
         outcome.calls[0].wrong = Some("no booking".into());

@@ -149,7 +149,9 @@ mod tests {
     fn everybody_can_be_read() {
         assert!(personas().len() >= 15);
         let with = |has: fn(&Persona) -> bool| personas().iter().filter(|one| has(one)).count();
-        assert!(with(|one| one.nods) >= 4 && with(|one| one.others.is_some()) >= 3 && with(|one| one.wrong.is_some()) == 4);
+        assert!(
+            with(|one| one.nods) >= 4 && with(|one| one.others.is_some()) >= 3 && with(|one| one.wrong.is_some()) == 4
+        );
         assert_eq!(with(|one| one.rival) % 2, 0, "rivals come in pairs");
         for goal in [Goal::Book, Goal::Move, Goal::Cancel] {
             assert!(!goal.scenario().steps.is_empty());

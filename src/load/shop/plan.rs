@@ -98,7 +98,10 @@ pub enum Heard {
 
 /// What the work is called, in the shop's books and by callers.
 const WORKS: [(&str, &[&str]); 3] = [
-    ("tagliando", &["vorrei prenotare un tagliando", "devo fare il tagliando", "buongiorno, vorrei prenotare un tagliando"]),
+    (
+        "tagliando",
+        &["vorrei prenotare un tagliando", "devo fare il tagliando", "buongiorno, vorrei prenotare un tagliando"],
+    ),
     ("cambio_gomme", &["devo cambiare le gomme", "vorrei cambiare le gomme", "buongiorno, devo cambiare le gomme"]),
     ("elettrauto", &["devo cambiare la batteria", "buongiorno, devo cambiare la batteria"]),
 ];
@@ -115,13 +118,20 @@ const ASIDES: [&str; 4] = ["un attimo, arrivo", "lascia le chiavi sul banco", "m
 const RADIO: [&str; 3] =
     ["traffico intenso sulla tangenziale", "e adesso un po' di musica", "cielo nuvoloso su tutto il nord"];
 /// The letters a plate may have.
-const LETTERS: [&str; 22] = [
-    "A", "B", "C", "D", "E", "F", "G", "H", "J", "K", "L", "M", "N", "P", "R", "S", "T", "V", "W", "X", "Y", "Z",
-];
+const LETTERS: [&str; 22] =
+    ["A", "B", "C", "D", "E", "F", "G", "H", "J", "K", "L", "M", "N", "P", "R", "S", "T", "V", "W", "X", "Y", "Z"];
 const DIGITS: [&str; 10] = ["zero", "uno", "due", "tre", "quattro", "cinque", "sei", "sette", "otto", "nove"];
 /// What the agent says of a day that cannot be.
 const REFUSES: [&str; 9] = [
-    "chius", "passat", "esiste", "festa", "lontano", "prossimi", "quale altro giorno", "quale preferisce", "le va bene?",
+    "chius",
+    "passat",
+    "esiste",
+    "festa",
+    "lontano",
+    "prossimi",
+    "quale altro giorno",
+    "quale preferisce",
+    "le va bene?",
 ];
 
 /// The callers of a run.
@@ -194,6 +204,19 @@ impl Plan {
         }
         if which == 0 {
             self.wish.plate = written;
+        }
+    }
+
+    /// What a caller listens for when it is read back, and what it has heard where that is missing.
+    pub fn checks(&self) -> Vec<(String, &'static str)> {
+        let Wish { plate, at, .. } = &self.wish;
+        let spelled = plate.chars().map(|letter| letter.to_string()).collect::<Vec<_>>().join(" ").to_lowercase();
+        let hour = (format!("alle {}", at.hour()), "[ora]");
+        match self.persona.goal {
+            Goal::Book if self.persona.rival => vec![(spelled, "[targa]")],
+            Goal::Book => vec![(spelled, "[targa]"), hour],
+            Goal::Move => vec![hour],
+            Goal::Cancel => vec![],
         }
     }
 
@@ -297,6 +320,7 @@ fn scenario(
     scenario.fill(&[
         ("opening", opening),
         ("when", &when),
+        ("hour", &diary::hour(wish.at)),
         ("name", wish.name),
         ("plate", dictated(0)),
         ("number", dictated(1)),
