@@ -281,6 +281,7 @@ fn scenario(
     let mut scenario = persona.goal.scenario();
     let first = if persona.corrects { diary.beside(wish.at) } else { wish.at };
     let when = persona.wrong.map_or_else(|| diary.when(first), |wrong| diary.wrong(wrong, wish.at));
+    let meant = diary.when(first);
     let find = |scenario: &Scenario, text: &str| {
         scenario.steps.iter().position(|step| step.turn == Turn::Say(text.into())).unwrap_or(0)
     };
@@ -321,6 +322,8 @@ fn scenario(
         ("opening", opening),
         ("when", &when),
         ("hour", &diary::hour(wish.at)),
+        ("one_of_them", if persona.rival { "la prima" } else { &meant }),
+        ("that_one", if persona.rival { "sì va bene" } else { &meant }),
         ("name", wish.name),
         ("plate", dictated(0)),
         ("number", dictated(1)),
