@@ -36,7 +36,7 @@ impl Question {
         match Self::asked(last, phrases) {
             // "Non ho capito la targa. Me la può ripetere?"
             Self::Open if mentions(last, phrases, "call.asks_again") => Self::asked(said, phrases),
-            question => question,
+            question @ (Self::Open | Self::Plate | Self::Phone | Self::Name) => question,
         }
     }
 

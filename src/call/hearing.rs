@@ -156,6 +156,8 @@ impl Call {
         let sure = if far { Duration::ZERO } else { sure };
         // What belonged to another utterance, or was our own voice coming back, speaks for nothing.
         let sure = sure.min(self.listen.since_onset());
+        // Nor does a room that goes on talking when the caller has nodded: it holds, but it does not cut.
+        let sure = sure.min(self.listen.near().max(Settings::ms(self.setup.settings.interruption.hold_ms)));
         let settled = utterance.is_settled(self.setup.stt_commits) && utterance.committed_at >= utterance.end;
         let text = utterance.text();
         let own_words = reply.audible && !text.is_empty() && contains(&reply.text(), &text);

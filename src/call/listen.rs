@@ -387,6 +387,12 @@ impl Listen {
         self.utterance.as_ref().map_or(Duration::ZERO, |utterance| self.since(utterance.onset()))
     }
 
+    /// How long of the present utterance the caller was about as loud as usual, from its onset to the last such moment.
+    pub(crate) fn near(&self) -> Duration {
+        let near = |utterance: &Utterance| utterance.near_until.saturating_sub(utterance.onset());
+        self.utterance.as_ref().map_or(Duration::ZERO, |utterance| Rate::WIDE.duration(near(utterance)))
+    }
+
     fn since(&self, sample: u64) -> Duration {
         Rate::WIDE.duration(self.ear.position().saturating_sub(sample))
     }

@@ -9,6 +9,7 @@
 //! kind = "openai"
 //! key = { env = "OPENAI_API_KEY" }
 //! model = "gpt-6-luna"
+//! [providers.llm.hedge]                 # asks once more when it is slow to begin, see [`hedge`](super::hedge)
 //! [[providers.llm]]
 //! kind = "receptionist"
 //! ```

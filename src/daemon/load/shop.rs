@@ -23,12 +23,12 @@ use crate::{
     gateway::{self, DrainSettings, Gateway},
     language::Language,
     load::{
-        caller::Wire,
+        caller::{Wire, measure::quantile},
         lab::Lab,
         shop::{
             self as simulator, House, Run, Told, control,
             diary::{self, Diary},
-            outcome::{Call, Outcome, percentiles},
+            outcome::{Call, Outcome, percentiles, written},
             plan::{self, CALLERS_MAX, Plan},
             play::Noises,
             seed_of,
@@ -125,7 +125,7 @@ impl Shop {
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
         report(&mut progress.terminal, &outcome, begun.elapsed());
         if let Some(path) = &self.json {
-            let written = json!({
+            let page = json!({
                 "schema": 1,
                 "seed": seed,
                 "wire": wire,
@@ -133,7 +133,7 @@ impl Shop {
                 "gates": outcome.gates(),
                 "outcome": outcome,
             });
-            std::fs::write(path, serde_json::to_string_pretty(&written)?)
+            std::fs::write(path, serde_json::to_string_pretty(&page)?)
                 .with_context(|| format!("--json: {} cannot be written", path.display()))?;
         }
         Ok(if outcome.is_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -355,9 +355,13 @@ fn report(terminal: &mut Terminal, outcome: &Outcome, lasted: Duration) {
     terminal.line(format!("\nfrom the end of a line to the answer  {}", percentiles(&sum.latencies)));
     terminal.line(format!("from an interruption to silence       {}", percentiles(&sum.cuts)));
     terminal.line(format!("pauses around what did not cut        {}", percentiles(&sum.paused)));
+    terminal.line(format!("read back right at once               {}", written(sum.read_back)));
     terminal.line(format!("holes in the agent's speech           {}", sum.holes));
     let late: Vec<Duration> = outcome.calls.iter().map(|call| call.late).collect();
     terminal.line(format!("the callers' own lateness             {}", percentiles(&late)));
+    if quantile(&late, 0.9).is_some_and(|late| late > LATE_MAX) {
+        terminal.line("  this machine was too busy to play so many callers at once: lower --at-once before you believe it");
+    }
     terminal.line(format!("it took                               {:.0} s\n", lasted.as_secs_f64()));
     for gate in outcome.gates() {
         let kept = if gate.kept { "ok    " } else { "FAILED" };
@@ -379,6 +383,9 @@ fn report(terminal: &mut Terminal, outcome: &Outcome, lasted: Duration) {
         }
     }
 }
+
+/// Callers whose frames leave later than this stutter, and are not understood for it.
+const LATE_MAX: Duration = Duration::from_millis(200);
 
 fn clock() -> Instant {
     #[expect(clippy::disallowed_methods, reason = "calls are made in real time")]

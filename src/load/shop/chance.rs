@@ -37,8 +37,8 @@ impl Chance {
     }
 
     /// One of them; there is one.
-    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[(self.roll() % of.len() as u64) as usize]
+    pub fn pick<T: Clone>(&mut self, of: &[T]) -> T {
+        of[(self.roll() % of.len() as u64) as usize].clone()
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
             assert!((2.0..3.0).contains(&chance.between(2.0, 3.0)));
             let ms = chance.ms(5, 7).as_millis();
             assert!((5..=7).contains(&ms));
-            assert!([1, 2].contains(chance.pick(&[1, 2])));
+            assert!([1, 2].contains(&chance.pick(&[1, 2])));
         }
     }
 }

@@ -26,6 +26,9 @@ use crate::{
 /// How often a caller gets another plate.
 const TRIES: usize = 12;
 
+/// A frame of the ears begins anywhere in the sound: they have to understand it wherever, so many milliseconds later.
+const SHIFTS_MS: [u64; 3] = [0, 5, 11];
+
 /// Gives plates and numbers that can be understood to those who dictate them.
 ///
 /// # Errors
@@ -42,8 +45,7 @@ pub async fn understandable(
         let dictated = if plan.from.is_none() { 0..2 } else { 0..1 };
         for which in dictated {
             for _ in 0..TRIES {
-                let heard = heard(plan, &plan.dictations[which], ears, speech, noises, format).await?;
-                if same(&heard, &plan.dictations[which].line) {
+                if is_understood(plan, &plan.dictations[which], ears, speech, noises, format).await? {
                     break;
                 }
                 plan.redraw(which, &mut chance);
@@ -51,6 +53,24 @@ pub async fn understandable(
         }
     }
     Ok(())
+}
+
+async fn is_understood(
+    plan: &Plan,
+    dictation: &Dictation,
+    ears: &Ears,
+    speech: &Speech,
+    noises: &Noises,
+    format: Format,
+) -> Result<bool, CallerError> {
+    for shift_ms in SHIFTS_MS {
+        let shift = format.rate.samples(Duration::from_millis(shift_ms));
+        let heard = heard(plan, dictation, shift, ears, speech, noises, format).await?;
+        if !same(&heard, &dictation.line) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The same letters and digits; "a" and "ah" are one sound.
@@ -65,6 +85,7 @@ fn same(heard: &str, said: &str) -> bool {
 async fn heard(
     plan: &Plan,
     dictation: &Dictation,
+    shift: usize,
     ears: &Ears,
     speech: &Speech,
     noises: &Noises,
@@ -72,6 +93,7 @@ async fn heard(
 ) -> Result<String, CallerError> {
     let rate = format.rate;
     let silence = vec![0; rate.hz() as usize / 2];
+    let later = vec![0; shift];
     // Ears that have heard the caller before, as they have by then in a call.
     let before = speech.say(plan.wish.name, &plan.voice, rate).await?;
     let mut said = Vec::new();
@@ -80,7 +102,7 @@ async fn heard(
         said.resize(said.len() + rate.samples(*pause), 0);
     }
     let voice = loudness([said.as_slice()].into_iter(), rate);
-    let begins = [&silence[..], &before, &silence, &silence, &silence, &silence].concat();
+    let begins = [&later[..], &silence, &before, &silence, &silence].concat();
     let begins_at = (begins.len() * Rate::WIDE.hz() as usize / rate.hz() as usize).saturating_sub(320);
     let sound = [&begins[..], &said, &silence, &silence].concat();
     let sent = in_the_room(plan, sound, voice, noises, rate);

@@ -37,6 +37,8 @@ pub struct Measured {
     pub others: Share,
     /// Plates and numbers dictated, and those into which the agent spoke.
     pub dictations: Share,
+    /// Appointments read back, and those that were right at once.
+    pub read_back: Share,
     /// How much the agent's voice paused for nods.
     pub paused: Vec<Duration>,
     /// Breaks in the agent's voice that nobody caused.
@@ -83,7 +85,7 @@ impl Measured {
         let voices = measure::speech(recording.agent.samples(), rate, &Voicing::CLEAN);
         let begins_in = |range: Range<Duration>| voices.iter().any(|voice| range.contains(&time(voice.start)));
 
-        let mut measured = Self::default();
+        let mut measured = Self { read_back: played.room.read_back, ..Self::default() };
         for (answered, said) in answers.iter().zip(&recording.said) {
             let silenced = answered.cut.filter(|cut| *cut <= CUT_MAX);
             match (answered.cut, silenced) {

@@ -101,6 +101,7 @@ impl Outcome {
             sum.nods.join(one.nods);
             sum.others.join(one.others);
             sum.dictations.join(one.dictations);
+            sum.read_back.join(one.read_back);
         }
         sum
     }
@@ -160,7 +161,8 @@ fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
-fn written(share: Share) -> String {
+/// So many of so many, in words.
+pub fn written(share: Share) -> String {
     match share.share() {
         Some(part) => format!("{} of {} ({:.1} %)", share.so, share.all, part * 100.0),
         None => "-".into(),

@@ -147,20 +147,20 @@ impl Plan {
         let persona = &personas[turn(number)];
         let mut chance = Chance::new(seed.wrapping_mul(0x5851_F42D_4C95_7F2D) ^ number as u64);
         let voices = Voice::callers(Language::Italian);
-        let voice = chance.pick(&voices).clone();
+        let voice = chance.pick(&voices);
         let at = match pair(number, |number| personas[turn(number)].rival) {
             Some(first) => diary.contested(first),
             None => diary.wished(number),
         };
-        let (service, openings) = if persona.rival { RIVALS } else { *chance.pick(&WORKS) };
+        let (service, openings) = if persona.rival { RIVALS } else { chance.pick(&WORKS) };
         let opening = match persona.goal {
-            Goal::Book => *chance.pick(openings),
-            Goal::Move => *chance.pick(&MOVES),
-            Goal::Cancel => *chance.pick(&CANCELS),
+            Goal::Book => chance.pick(openings),
+            Goal::Move => chance.pick(&MOVES),
+            Goal::Cancel => chance.pick(&CANCELS),
         };
         let (plate, plate_pieces) = plate(&mut chance);
         let (phone, phone_pieces) = phone(&mut chance);
-        let wish = Wish { service, at, plate, name: *chance.pick(&NAMES) };
+        let wish = Wish { service, at, plate, name: chance.pick(&NAMES) };
         let mut pauses = |pieces: Vec<String>| {
             let mut pause = || Duration::from_secs_f64(chance.between(persona.pause_s[0], persona.pause_s[1]));
             Dictation::of(pieces.into_iter().map(|piece| (piece, pause())).collect())
@@ -207,6 +207,19 @@ impl Plan {
         }
     }
 
+    /// What a caller listens for when it is read back, and what it has heard where that is missing.
+    pub fn checks(&self) -> Vec<(String, &'static str)> {
+        let Wish { plate, at, .. } = &self.wish;
+        let spelled = plate.chars().map(|letter| letter.to_string()).collect::<Vec<_>>().join(" ").to_lowercase();
+        let hour = (format!("alle {}", at.hour()), "[ora]");
+        match self.persona.goal {
+            Goal::Book if self.persona.rival => vec![(spelled, "[targa]")],
+            Goal::Book => vec![(spelled, "[targa]"), hour],
+            Goal::Move => vec![hour],
+            Goal::Cancel => vec![],
+        }
+    }
+
     /// Everything that is said in it and is not dictated: what the lab has to understand.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let said = self.scenario.steps.iter().filter_map(|step| match &step.turn {
@@ -224,7 +237,7 @@ fn pair(number: usize, rival: impl Fn(usize) -> bool) -> Option<usize> {
         return None;
     }
     // Rivals come two by two; one whose other has called in another diary's time is alone.
-    let first = if number % diary::CALLERS > 0 && rival(number - 1) { number - 1 } else { number };
+    let first = if !number.is_multiple_of(diary::CALLERS) && rival(number - 1) { number - 1 } else { number };
     Some(first % diary::CALLERS)
 }
 
@@ -268,6 +281,7 @@ fn scenario(
     let mut scenario = persona.goal.scenario();
     let first = if persona.corrects { diary.beside(wish.at) } else { wish.at };
     let when = persona.wrong.map_or_else(|| diary.when(first), |wrong| diary.wrong(wrong, wish.at));
+    let meant = diary.when(first);
     let find = |scenario: &Scenario, text: &str| {
         scenario.steps.iter().position(|step| step.turn == Turn::Say(text.into())).unwrap_or(0)
     };
@@ -309,11 +323,14 @@ fn scenario(
     scenario.fill(&[
         ("opening", opening),
         ("when", &when),
+        ("hour", &diary::hour(wish.at)),
+        ("one_of_them", if persona.rival { "la prima" } else { &meant }),
+        ("that_one", if persona.rival { "sì va bene" } else { &meant }),
         ("name", wish.name),
         ("plate", dictated(0)),
         ("number", dictated(1)),
-        ("yes", *chance.pick(&YES)),
-        ("thanks", *chance.pick(&THANKS)),
+        ("yes", chance.pick(&YES)),
+        ("thanks", chance.pick(&THANKS)),
     ])
 }
 
@@ -324,7 +341,7 @@ fn besides(persona: &Persona, voice: &Voice, chance: &mut Chance) -> Vec<Beside>
         if persona.nods && (turn % 2 == 1 || persona.others.is_none()) {
             besides.push(Beside {
                 kind: Heard::Nod,
-                text: *chance.pick(&NODS),
+                text: chance.pick(&NODS),
                 voice: voice.clone(),
                 below_db: chance.between(0.0, 6.0),
                 after: chance.ms(700, 1_800),
@@ -345,10 +362,10 @@ fn other(others: Others, voice: &Voice, chance: &mut Chance) -> Beside {
         Others::Radio => {
             let voices = Voice::callers(Language::Italian);
             let another: Vec<Voice> = voices.into_iter().filter(|one| one != voice).collect();
-            (&RADIO, chance.pick(&another).clone(), chance.between(18.0, 24.0))
+            (&RADIO, chance.pick(&another), chance.between(18.0, 24.0))
         }
     };
-    Beside { kind: Heard::Other, text: *chance.pick(texts), voice, below_db, after: Duration::ZERO }
+    Beside { kind: Heard::Other, text: chance.pick(texts), voice, below_db, after: Duration::ZERO }
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ impl Callers<'_> {
         let words = std::mem::replace(&mut listening.words, tokio::sync::mpsc::channel(1).1);
         let persona = plan.persona;
         let mut chance = Chance::new(plan.seed);
-        let mut room = Room::new(rate, words, persona.early || persona.corrects).with(besides);
+        let mut room = Room::new(rate, words, persona.early || persona.corrects).with(besides).checking(plan.checks());
         if let Some((kind, below_db)) = plan.noise {
             let from = chance.roll() as usize;
             room = room.with_noise(self.noises.of(kind), voice * by(below_db), from);

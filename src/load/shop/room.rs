@@ -7,6 +7,7 @@ use std::{collections::VecDeque, ops::Range, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 use super::{
+    measured::Share,
     noise::{Band, Table, by, rounded},
     plan::Heard,
 };
@@ -23,6 +24,9 @@ const LEFT: Duration = Duration::from_millis(1_800);
 const LETTERS_PER_S: f64 = 15.0;
 /// How much softer the agent's voice comes back in a car.
 const ECHO_DB: f64 = 25.0;
+
+/// How the agent ends what it reads back.
+const READ_BACK: &str = "confermo?";
 
 /// Where a caller is.
 #[derive(Debug)]
@@ -42,6 +46,10 @@ pub struct Room {
     pub dry: Vec<i16>,
     /// Words of the agent.
     words: mpsc::Receiver<(String, bool)>,
+    /// What is listened for when it is read back, and what is heard where it is missing.
+    checks: Vec<(String, &'static str)>,
+    /// Read-backs, and those that were right.
+    pub read_back: Share,
     /// The caller answers what is still being said: it needs the words before they are all said.
     early: bool,
     /// What the agent is saying, as far as it is known.
@@ -96,6 +104,8 @@ impl Room {
             heard: Vec::new(),
             dry: Vec::new(),
             words,
+            checks: Vec::new(),
+            read_back: Share::default(),
             early,
             saying: String::new(),
             speech: None,
@@ -124,6 +134,24 @@ impl Room {
     pub fn with(mut self, besides: Vec<Sound>) -> Self {
         self.besides = besides.into();
         self
+    }
+
+    /// Listening to what is read back.
+    #[must_use]
+    pub fn checking(mut self, checks: Vec<(String, &'static str)>) -> Self {
+        self.checks = checks;
+        self
+    }
+
+    /// What the caller makes of what was said to it.
+    fn understood(&mut self, text: String) -> String {
+        let small = text.to_lowercase();
+        if !small.contains(READ_BACK) {
+            return text;
+        }
+        let wrong = self.checks.iter().find(|(needed, _)| !says(&small, needed)).map(|(_, wrong)| *wrong);
+        self.read_back.add(wrong.is_none());
+        wrong.map_or(text, ToOwned::to_owned)
     }
 
     /// Follows the agent's speech.
@@ -166,13 +194,21 @@ impl Room {
     }
 }
 
+/// Whether the words stand in the text by themselves: "alle 1" is neither in "alle 17" nor in "alle 1 e 30".
+fn says(text: &str, words: &str) -> bool {
+    text.match_indices(words).any(|(at, _)| {
+        let rest = &text[at + words.len()..];
+        !rest.starts_with(char::is_alphanumeric) && !rest.starts_with(" e ")
+    })
+}
+
 impl Around for Room {
     fn words(&mut self) -> Option<(String, bool)> {
         loop {
             let (text, last) = self.words.try_recv().ok()?;
             if last {
                 self.saying.clear();
-                return Some((text, true));
+                return Some((self.understood(text), true));
             }
             self.saying.push(' ');
             self.saying.push_str(&text);
@@ -268,6 +304,23 @@ mod tests {
         assert!(sent[..800].iter().all(|sample| *sample == 0));
         let peak = sent[4_000..].iter().map(|sample| sample.unsigned_abs()).max().unwrap();
         assert!((500..620).contains(&peak), "{peak}");
+    }
+
+    #[test]
+    fn who_is_read_back_something_else_hears_that() {
+        let (words, heard) = mpsc::channel(8);
+        let checks = vec![("a b 1 2 3 c d".into(), "[targa]"), ("alle 1".into(), "[ora]")];
+        let mut room = Room::new(Rate::PHONE, heard, false).checking(checks);
+        for (said, expected) in [
+            ("Targa A B 1 2 3 C D, alle 1. Confermo?", "Targa A B 1 2 3 C D, alle 1. Confermo?"),
+            ("Targa A P 1 2 3 C D, alle 1. Confermo?", "[targa]"),
+            ("Targa A B 1 2 3 C D, alle 17. Confermo?", "[ora]"),
+            ("Mi dice la targa?", "Mi dice la targa?"),
+        ] {
+            words.try_send((said.into(), true)).unwrap();
+            assert_eq!(room.words(), Some((expected.into(), true)));
+        }
+        assert_eq!(room.read_back, Share { all: 3, so: 1 });
     }
 
     #[test]
