@@ -41,8 +41,8 @@ world: rust
 bench: deps rust
 	sh benches/run.sh
 
-# A gateway and a lab of its own, forty callers at once. Fails on what is wrong (calls dropped, refused, answered wrong,
-# frames lost), not on how fast it is: the machine may be busy.
+# A gateway and a lab of its own, forty callers at once. Fails on what is wrong (calls dropped or answered wrong, frames
+# lost or doubled), not on how fast it is: the machine may be busy.
 load: deps rust
 	cargo build --release --bin pronto
 	target/release/pronto load $(PLAN) --json target/load/report.json --html target/load/report.html

@@ -83,7 +83,7 @@ fn a_run_is_kept_and_judged() {
         ["--calls", "3", "--for", "12", "--fail-if", "answered == 0", "--fail-if", "dropped > 0 or lost_frames > 0"];
     let plan = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/load/mixed.toml")).unwrap();
     // Its own gates are for a longer run.
-    let plan = plan.replace("warm_up_s = 10", "warm_up_s = 1").replace("\"turns < 100\"", "\"offered < 3\"");
+    let plan = plan.replace("warm_up_s = 10", "warm_up_s = 0").replace("\"turns < 100\"", "\"offered < 3\"");
     fs::write(folder.join("plan.toml"), plan).unwrap();
     let kept = ["--json", "out/report.json", "--html", "out/report.html"];
     let output = load(&folder, &[&["plan.toml"], &run[..], &kept[..]].concat()).output().unwrap();
