@@ -26,8 +26,8 @@ const WISHED: usize = 10;
 const RIVALS: usize = 4;
 /// Days of the appointments that are moved or cancelled.
 const STANDING: usize = 3;
-/// How far ahead a holiday is looked for.
-const HOLIDAY_DAYS: i64 = 85;
+/// How far ahead a holiday is looked for: one too far ahead to be booked is refused as well.
+const HOLIDAY_DAYS: i64 = 360;
 
 /// Callers for whom one diary has hours.
 pub const CALLERS: usize = WISHED * HOURS.len();
