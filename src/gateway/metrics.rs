@@ -24,7 +24,7 @@ pub const INTERRUPTION: &str = "pronto_interruption_to_silence_seconds";
 pub const FALSE_ALARMS: &str = "pronto_false_alarms_total";
 /// Calls under way.
 pub const CALLS_ACTIVE: &str = "pronto_calls_active";
-/// How late tasks come to run: the median of a second.
+/// How late tasks come to run: the latest tenth of half a second.
 pub const LATE: &str = "pronto_scheduling_delay_seconds";
 /// Calls answered.
 pub const CALLS_STARTED: &str = "pronto_calls_started_total";
@@ -122,7 +122,7 @@ pub fn describe() {
     describe_histogram!(INTERRUPTION, Unit::Seconds, "First voiced sample of a caller who cuts in to our silence");
     describe_histogram!(CALL_DURATION, Unit::Seconds, "Length of calls");
     describe_gauge!(CALLS_ACTIVE, Unit::Count, "Calls under way");
-    describe_gauge!(LATE, Unit::Seconds, "How late tasks come to run: median of a second");
+    describe_gauge!(LATE, Unit::Seconds, "How late tasks come to run: the latest tenth of half a second");
     describe_gauge!(CONNECTIONS, Unit::Count, "Connections open, calls or not");
     describe_counter!(CALLS_STARTED, Unit::Count, "Calls answered, by transport");
     describe_counter!(CALLS_ENDED, Unit::Count, "Calls that ended, by ending");

@@ -63,8 +63,8 @@ use crate::{
 pub struct Settings {
     /// The most connections at once, calls included. More are answered 429.
     pub connections_max: usize,
-    /// How late the gateway's tasks may come to run before new calls are answered 429, in milliseconds (the median of a
-    /// second): the processor is not enough for one more. 0 takes them all.
+    /// How late the gateway's tasks may come to run before new calls are answered 429, in milliseconds (the latest
+    /// tenth of half a second): the processor is not enough for one more. 0 takes them all.
     pub late_ms_max: u32,
     /// How long a shutdown may take.
     pub drain: DrainSettings,

@@ -1,9 +1,10 @@
 //! The gateway's pulse: how late its tasks come to run. When the processor is not enough for the calls under way, one more
 //! would spoil all of them; it is turned away at the door, before anything was done for it.
 //!
-//! A beat is due every 20 ms, and its lateness is what any task waits for a worker. The median of a second decides: a
-//! machine that stands still for a moment is not busy, one that is late again and again is. The later, the fewer calls
-//! may begin between two looks at it, so that a crowd at the door is not let in before its weight is felt.
+//! A beat is due every 20 ms, and its lateness is what any task waits for a worker. What the latest tenth of the beats of
+//! half a second have in common decides: a machine that stands still for a moment is late once and is not busy, one that is
+//! late again and again is. The later, the fewer calls may begin between two looks at it, so that a crowd at the door is not
+//! let in before its weight is felt.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -16,14 +17,16 @@ use super::{Shared, drain::Step, metrics};
 
 /// Between beats.
 const BEAT: Duration = Duration::from_millis(20);
-/// Beats of which the median counts.
-const BEATS: usize = 50;
+/// Beats that are looked at.
+const BEATS: usize = 25;
+/// Of those in order, the one that counts: three as late or later are no accident.
+const TELLING: usize = BEATS - 3;
 /// Beats between two looks at it.
 const LOOK: usize = 5;
 /// With fewer calls nothing is late for long, and a gateway at rest is not to be woken.
 const FROM: usize = 16;
-/// Calls that may begin between two looks when nothing is late.
-const AT_ONCE: u32 = 64;
+/// Calls that may begin between two looks when nothing is late; of many calls a part more.
+const AT_ONCE: u32 = 32;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -51,20 +54,19 @@ impl Pulse {
         self.max_us == 0 || self.room.load(Ordering::Acquire) > 0
     }
 
-    /// A look at the last second: the median lateness, and how many may begin until the next.
+    /// A look at the last beats: how late they were, and how many calls may begin until the next.
     fn look(&self, late: &mut [Duration; BEATS], active: usize) -> Duration {
         late.sort_unstable();
-        let median = late[(BEATS - 1) / 2];
-        let late_us = u32::try_from(median.as_micros()).unwrap_or(u32::MAX);
+        let late_us = u32::try_from(late[TELLING].as_micros()).unwrap_or(u32::MAX);
         self.room.store(room(late_us, self.max_us, active), Ordering::Release);
-        median
+        late[TELLING]
     }
 }
 
 /// How many calls may begin until the next look: many when nothing is late, a few when something is, none from the most on.
 fn room(late_us: u32, max_us: u32, active: usize) -> u32 {
     if active < FROM || late_us < max_us / 4 {
-        return AT_ONCE.max(active as u32 / 8);
+        return AT_ONCE + active as u32 / 32;
     }
     if late_us >= max_us { 0 } else { 1 + active as u32 / 64 }
 }
@@ -118,21 +120,21 @@ mod tests {
 
     #[test]
     fn the_later_the_fewer_may_begin() {
-        assert_eq!(admitted(&looked(0, BEATS, 400)), 64);
-        assert_eq!(admitted(&looked(0, BEATS, 1_600)), 200);
+        assert_eq!(admitted(&looked(0, BEATS, 320)), 42);
+        assert_eq!(admitted(&looked(0, BEATS, 1_600)), 82);
         assert_eq!(admitted(&looked(10, BEATS, 640)), 11);
         assert_eq!(admitted(&looked(20, BEATS, 640)), 0);
     }
 
     #[test]
     fn a_moment_of_standing_still_is_not_busy() {
-        assert_eq!(admitted(&looked(900, BEATS / 2, 400)), 64);
-        assert_eq!(admitted(&looked(900, BEATS / 2 + 1, 400)), 0);
+        assert_eq!(admitted(&looked(900, 2, 320)), 42);
+        assert_eq!(admitted(&looked(900, 3, 320)), 0);
     }
 
     #[test]
     fn a_few_calls_are_always_taken() {
-        assert_eq!(admitted(&looked(900, BEATS, FROM - 1)), 64);
+        assert_eq!(admitted(&looked(900, BEATS, FROM - 1)), 32);
     }
 
     #[test]

@@ -71,7 +71,9 @@ const GROWTH_MS: f64 = 10.0;
 const TURNS_A_HOLE: u64 = 1_000;
 
 impl Search {
-    pub(super) async fn go(self) -> anyhow::Result<ExitCode> {
+    pub(super) async fn go(mut self) -> anyhow::Result<ExitCode> {
+        // A gateway that protects its calls would never show what it cannot carry.
+        self.whom.late_ms_max.get_or_insert(0);
         let plan = read(self.plan.as_deref(), TALKERS)?;
         let gates = self.kept.gates(&plan)?;
         let max = self.max.clamp(1, CALLS_MAX);

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     daemon::{demo::shop, terminal::Terminal},
+    gateway,
     load::{
         crowd::{Arrivals, LineKind, Outcome, Plan, Snapshot, Sounds, Steering, Target, run},
         lab::speech::Speech,
@@ -74,6 +75,10 @@ pub(super) struct Whom {
     /// Threads of the gateway that is started
     #[arg(long, default_value_t = 2, value_name = "N")]
     pub(super) threads: usize,
+    /// From which lateness of its own on the gateway that is started turns calls away (gateway.late_ms_max) [default: as a
+    /// gateway does; 0, never, where the capacity is looked for]
+    #[arg(long, value_name = "MS")]
+    pub(super) late_ms_max: Option<u32>,
 }
 
 /// What is kept of a run, and what it must be like.
@@ -197,6 +202,7 @@ impl Stage {
                 calls_max: calls_max.clamp(1, 10_000),
                 connections_max: crate::load::crowd::CALLS_MAX,
                 threads: whom.threads,
+                late_ms_max: whom.late_ms_max.unwrap_or(gateway::Settings::default().late_ms_max),
                 counted: plan.counted,
             };
             let plan = plan.clone();

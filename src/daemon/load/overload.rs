@@ -31,6 +31,9 @@ pub(super) struct Rush {
     /// The calls that the target is set to take; best what `pronto load capacity` found
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: u32,
+    /// The gateway that is started has no limit of lines: its own pulse decides who is too many
+    #[arg(long)]
+    by_pulse: bool,
     /// How many times as many call
     #[arg(long, default_value_t = 3, value_name = "N")]
     times: u32,
@@ -58,7 +61,8 @@ impl Rush {
         let gates = self.kept.gates(&plan)?;
         let limit = self.limit.clamp(1, CALLS_MAX);
         let offered = limit.saturating_mul(self.times.max(1)).min(CALLS_MAX);
-        let mut stage = Stage::set(&plan, &self.whom, limit).await?;
+        let lines = if self.by_pulse { offered } else { limit };
+        let mut stage = Stage::set(&plan, &self.whom, lines).await?;
         stage.without_page();
         let mut live = Live::new(None);
         let steering = Steering::default();

@@ -35,6 +35,8 @@ pub(super) struct Parts {
     pub(super) connections_max: u32,
     /// Threads of the gateway.
     pub(super) threads: usize,
+    /// From which lateness on it turns calls away.
+    pub(super) late_ms_max: u32,
     /// The lab's voice is the counted one.
     pub(super) counted: bool,
 }
@@ -271,9 +273,9 @@ fn tenant_settings(id: &str, lab: &str, parts: &Parts) -> anyhow::Result<String>
 fn settings(parts: &Parts) -> String {
     format!(
         "listen = \"127.0.0.1:0\"\ntenants = \"tenants\"\ndata = \"data\"\nthreads = {}\nreload_s = 0\n[log]\n\
-         filter = \"warn,pronto::daemon::serve=info\"\n[gateway]\nconnections_max = {}\n[gateway.drain]\nfinish_s = 0\n\
+         filter = \"warn,pronto::daemon::serve=info\"\n[gateway]\nconnections_max = {}\nlate_ms_max = {}\n[gateway.drain]\nfinish_s = 0\n\
          goodbye_s = 0\n",
-        parts.threads, parts.connections_max,
+        parts.threads, parts.connections_max, parts.late_ms_max,
     )
 }
 
@@ -290,7 +292,7 @@ mod tests {
     const PLAN: &str = include_str!("../../../config/load/capacity.toml");
 
     fn parts() -> Parts {
-        Parts { calls_max: 500, connections_max: 1_000, threads: 2, counted: false }
+        Parts { calls_max: 500, connections_max: 1_000, threads: 2, late_ms_max: 20, counted: false }
     }
 
     #[test]

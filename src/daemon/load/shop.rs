@@ -360,7 +360,8 @@ fn report(terminal: &mut Terminal, outcome: &Outcome, lasted: Duration) {
     let late: Vec<Duration> = outcome.calls.iter().map(|call| call.late).collect();
     terminal.line(format!("the callers' own lateness             {}", percentiles(&late)));
     if quantile(&late, 0.9).is_some_and(|late| late > LATE_MAX) {
-        terminal.line("  this machine was too busy to play so many callers at once: lower --at-once before you believe it");
+        terminal
+            .line("  this machine was too busy to play so many callers at once: lower --at-once before you believe it");
     }
     terminal.line(format!("it took                               {:.0} s\n", lasted.as_secs_f64()));
     for gate in outcome.gates() {
