@@ -17,7 +17,7 @@ uname -srm
 rustc --version
 echo "load: $(cut -d' ' -f1-3 /proc/loadavg)"
 
-for bench in conversation frame codec resample turn interruption vad sim memory daemon echo_floor; do
+for bench in feel conversation frame codec resample turn interruption vad sim memory daemon echo_floor; do
     [ -f "benches/$bench.rs" ] || [ -d "benches/$bench" ] || continue
     echo
     echo "== $bench"
