@@ -9,6 +9,7 @@ use std::{
 use super::{
     Action, Actions, AudioIn, SttEvent, VadSettings,
     limits::{STALE_TEXT, STALL, STALL_MAX},
+    loudness::Loudness,
     utterance::Utterance,
 };
 use crate::audio::{CodecError, Ear, Heard, Key, Line, Rate, SILENCE_DB, level_db};
@@ -77,6 +78,8 @@ struct Taken {
     pending: Option<u32>,
     /// Nothing was understood, and so nothing answered: should words come after all, they are heard.
     silent: bool,
+    /// How loud it was: words that come so late are as loud as it.
+    loudness: Loudness,
 }
 
 /// What a piece of audio brought.
@@ -208,7 +211,12 @@ impl Listen {
             began = self.utterance.is_none();
             // Words without detected speech: a soft voice. They count from now.
             let (position, levels) = (self.ear.position(), &self.levels);
-            self.utterance.get_or_insert_with(|| begun(position, levels, LEVELS));
+            let silent = self.taken.as_ref().filter(|taken| taken.silent).map(|taken| taken.loudness);
+            self.utterance.get_or_insert_with(|| {
+                let mut utterance = begun(position, levels, LEVELS);
+                utterance.loudness = silent.unwrap_or(utterance.loudness);
+                utterance
+            });
         }
         if let SttEvent::Committed { commit } = event
             && let Some(taken) = &mut self.taken
@@ -225,7 +233,7 @@ impl Listen {
 
     /// A text that comes after the utterance was taken as complete, and still belongs to it.
     fn is_stale(&self, now: Instant, text: &str) -> bool {
-        let Some(Taken { text: taken, at, pending, silent }) = &self.taken else { return false };
+        let Some(Taken { text: taken, at, pending, silent, .. }) = &self.taken else { return false };
         if *silent || now >= *at + STALE_TEXT {
             return false;
         }
@@ -280,7 +288,8 @@ impl Listen {
         }
         let Some(utterance) = self.utterance.take() else { return false };
         let pending = utterance.commit.filter(|_| commits && !utterance.is_settled(commits));
-        self.taken = Some(Taken { text: utterance.text(), at: now, pending, silent: false });
+        self.taken =
+            Some(Taken { text: utterance.text(), at: now, pending, silent: false, loudness: utterance.loudness });
         true
     }
 
@@ -450,4 +459,44 @@ fn begun(at: u64, levels: &VecDeque<f32>, frames: usize) -> Utterance {
     let mut utterance = Utterance::new(at);
     levels.iter().rev().take(frames).for_each(|level| utterance.loudness.add(*level));
     utterance
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::{Detector, Format, signal::sine};
+
+    /// Regression: by then the line is silent, and words without sound were taken for somebody far away.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs one real instant to count from")]
+    fn words_that_come_after_the_apology_are_as_loud_as_what_was_said() {
+        let vad = VadSettings { detector: Detector::Energy, noise_suppression: false, ..VadSettings::default() };
+        let mut listen = Listen::new(Line::vapi(Format::PCM_WIDE), &vad).unwrap();
+        let (mut actions, mut now) = (Actions::new(), Instant::now());
+        let frame = Duration::from_millis(20);
+        let mut hear = |listen: &mut Listen, now: &mut Instant, size: f32, frames: u32| {
+            let sound: Vec<u8> =
+                sine(300.0, Rate::WIDE, size.into(), 0, 320).iter().flat_map(|s| s.to_le_bytes()).collect();
+            for _ in 0..frames {
+                listen.audio(*now, AudioIn { payload: &sound, media_time: None, sequence: None }, &mut actions);
+                actions.clear();
+                *now += frame;
+            }
+        };
+        let text = |text: &str| SttEvent::Final { text: text.into() };
+
+        hear(&mut listen, &mut now, 8_000.0, 50);
+        listen.recognised(now, &text("vorrei un tagliando"));
+        listen.know_voice();
+        listen.take(now, false, &mut Actions::new());
+        hear(&mut listen, &mut now, 0.0, 50);
+
+        hear(&mut listen, &mut now, 8_000.0, 50);
+        hear(&mut listen, &mut now, 0.0, 100);
+        listen.take(now, false, &mut Actions::new());
+        listen.was_silent();
+        hear(&mut listen, &mut now, 0.0, 50);
+        assert!(listen.recognised(now, &text("Mario Rossi")));
+        assert!(!listen.is_far());
+    }
 }

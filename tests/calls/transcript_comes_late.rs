@@ -75,6 +75,23 @@ fn a_short_word_whose_text_comes_late_is_answered() {
     }
 }
 
+/// Regression: by then the caller is silent, and words without sound were taken for somebody far away.
+#[test]
+fn words_that_come_after_the_apology_are_the_callers_own() {
+    for late in [1_200, 1_700, 2_400] {
+        story()
+            .no_partials()
+            .transcript_after(ms(late))
+            .caller(1.0..1.4, "domani")
+            .model(says("Va bene, domani."))
+            .caller(12.0..12.4, "grazie")
+            .model(says("Prego."))
+            .until(20.0)
+            .expect("both understood", |t| t.understood() == ["domani", "grazie"])
+            .play();
+    }
+}
+
 /// Regression: taken before it was committed, a sentence came a second time with the text of the next one.
 #[test]
 fn what_was_taken_before_the_commit_is_not_heard_again_with_the_next() {
