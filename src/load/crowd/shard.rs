@@ -3,47 +3,42 @@
 //!
 //! The calls are spread over the 20 ms of a frame, so that they never all send at once.
 
+mod line;
+mod out;
+
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    future::poll_fn,
-    pin::Pin,
     rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
         mpsc::{Receiver, SyncSender, TryRecvError, TrySendError},
     },
-    task::Poll,
     thread,
     time::{Duration, Instant},
 };
 
 use hdrhistogram::Histogram;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf},
-    net::tcp::OwnedWriteHalf,
-    sync::{Notify, mpsc},
+    sync::Notify,
     task::{LocalSet, spawn_local, yield_now},
-    time::{sleep, timeout},
+    time::sleep,
 };
 
+use self::{line::line, out::Out};
 use super::{
     Target,
-    chance::Chance,
     desk::Desk,
-    dial::{Address, CLOSE_WAIT, NotIn, Request, Stream},
-    faults::Faulty,
-    phone::{FRAME_US, Fate, Phone, Setup, us},
+    dial::Address,
+    phone::{FRAME_US, Phone, us},
     plan::{LineKind, Plan},
     sounds::Sounds,
-    tally::{Measure, Tally},
+    tally::Tally,
 };
 
 /// How often what was measured is handed in.
 pub(super) const HAND_IN: Duration = Duration::from_millis(250);
-/// What a target that does not read may make us keep for one call; beyond it the line counts as broken.
-const BACKLOG_MAX: usize = 256 << 10;
 /// How much is read at a time, by all calls of a shard into the same memory.
 const READ: usize = 64 << 10;
 /// How late a frame may be to be measured exactly.
@@ -162,20 +157,6 @@ struct Seat {
     ended: Notify,
     /// It is in `releases`.
     waits: Cell<bool>,
-}
-
-/// The way out.
-struct Out {
-    way: Way,
-    /// What the socket did not take.
-    backlog: Vec<u8>,
-}
-
-enum Way {
-    Plain(OwnedWriteHalf),
-    /// To a task that writes.
-    Tls(mpsc::Sender<Vec<u8>>),
-    Gone,
 }
 
 /// Carries the calls until the run is over. The body of a thread.
@@ -376,240 +357,6 @@ impl Floor {
         let ms = next + after.unwrap_or(0);
         ((ms % SLOTS as u64) as usize, ms * 1_000)
     }
-}
-
-impl Out {
-    /// Sends, or keeps what the socket does not take; in vain where that has become too much.
-    fn send(&mut self, bytes: &mut Vec<u8>) -> bool {
-        if bytes.is_empty() && self.backlog.is_empty() {
-            return true;
-        }
-        if self.backlog.is_empty() {
-            let taken = self.way.take(bytes);
-            self.backlog.extend_from_slice(&bytes[taken..]);
-        } else {
-            self.backlog.extend_from_slice(bytes);
-            let taken = self.way.take(&self.backlog);
-            self.backlog.drain(..taken);
-            if self.backlog.is_empty() {
-                self.backlog = Vec::new();
-            }
-        }
-        bytes.clear();
-        self.backlog.len() <= BACKLOG_MAX
-    }
-}
-
-impl Way {
-    /// How many bytes were taken.
-    fn take(&self, bytes: &[u8]) -> usize {
-        match self {
-            Self::Plain(half) => match half.try_write(bytes) {
-                Ok(taken) => taken,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
-                // That the connection is gone is seen, with its reason, on the reading side.
-                Err(_) => bytes.len(),
-            },
-            Self::Tls(queue) => match queue.try_send(bytes.to_vec()) {
-                Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => bytes.len(),
-                Err(mpsc::error::TrySendError::Full(_)) => 0,
-            },
-            Self::Gone => bytes.len(),
-        }
-    }
-}
-
-/// A line from the dial until it is free again.
-async fn line(floor: Rc<Floor>, mut job: Job) {
-    let work = &floor.work;
-    loop {
-        let fate = Box::pin(call(&floor, job)).await;
-        match fate {
-            Some(Fate::CutOff { reconnect: true }) if !floor.over.get() => {
-                job.due = floor.now();
-                job.seed = job.seed.wrapping_add(1);
-                floor.desk.borrow_mut().tally.counts.reconnects += 1;
-                continue;
-            }
-            Some(Fate::Completed | Fate::GaveUp | Fate::Unfinished | Fate::CutOff { .. }) => {}
-            // A line that is refused is not tried again at once, whoever keeps it up.
-            Some(Fate::Closed(_) | Fate::Broke) | None => sleep(work.plan.redial).await,
-        }
-        break;
-    }
-    work.gauges.of[job.tenant].fetch_sub(1, Ordering::Relaxed);
-    work.gauges.lines.fetch_sub(1, Ordering::Relaxed);
-}
-
-/// One call. None where it was not let in.
-async fn call(floor: &Rc<Floor>, job: Job) -> Option<Fate> {
-    let work = &floor.work;
-    let (does, tenant) = (&work.does[job.behaviour], &work.plan.tenants[job.tenant]);
-    let chance = Chance::new(job.seed);
-    let token = work.target.token_of(tenant);
-    let from = format!("+39333{:07}", job.number % 10_000_000);
-    // The phone will choose the same: it begins with the same chance.
-    let slow = Faulty::choose(&does.faults, &mut chance.clone()).and_then(|fault| fault.slow_reader);
-    let request = Request { kind: job.kind, tenant, token, from: &from, small: slow.is_some() };
-    floor.desk.borrow_mut().tally.counts.offered += 1;
-    work.gauges.dialling.fetch_add(1, Ordering::Relaxed);
-    floor.dialling.set(floor.dialling.get() + 1);
-    let dialled = Box::pin(work.address.dial(&request, &mut Chance::new(job.seed ^ job.number))).await;
-    work.gauges.dialling.fetch_sub(1, Ordering::Relaxed);
-    floor.dialling.set(floor.dialling.get() - 1);
-    let now = floor.now();
-    let (stream, first) = match dialled {
-        Ok(dialled) => dialled,
-        Err(why) => {
-            let mut desk = floor.desk.borrow_mut();
-            match why {
-                NotIn::Refused(status) => {
-                    desk.tally.counts.refused += 1;
-                    *desk.tally.refused_by.entry(status).or_default() += 1;
-                }
-                NotIn::Failed => desk.tally.counts.failed += 1,
-            }
-            desk.tally.series.at(now).failed += 1;
-            return None;
-        }
-    };
-    let (slot, start) = floor.place(now);
-    let (seat, mut half) = {
-        let mut desk = floor.desk.borrow_mut();
-        desk.tally.counts.connected += 1;
-        desk.record(Measure::Connect, now.saturating_sub(job.due));
-        desk.tally.series.at(now).started += 1;
-        let said = work.said.of(job.behaviour, job.kind)?;
-        let token = token.map(ToOwned::to_owned);
-        let (does, counted) = (does.clone(), work.plan.counted);
-        let setup =
-            Setup { kind: job.kind, does, said, due: job.due, start, token, from, counted, chance: chance.clone() };
-        desk.out.clear();
-        // The plan was checked: every codec it names is in this build.
-        let mut phone = Phone::new(setup, &mut desk).ok()?;
-        let (half, way) = halves(stream);
-        let mut out = Out { way, backlog: Vec::new() };
-        phone.received(now, &first, &mut desk);
-        out.send(&mut desk.out);
-        let seat = Seat {
-            number: job.number,
-            phone: RefCell::new(phone),
-            out: RefCell::new(out),
-            ended: Notify::new(),
-            waits: Cell::new(false),
-        };
-        (Rc::new(seat), half)
-    };
-    work.gauges.active.fetch_add(1, Ordering::Relaxed);
-    floor.slots.borrow_mut()[slot].push(seat.clone());
-    if floor.over.get() {
-        let mut desk = floor.desk.borrow_mut();
-        seat.phone.borrow_mut().hang_up(&mut desk);
-    }
-    tokio::select! {
-        biased;
-        () = hear_out(floor, &seat, &mut half, slow) => {}
-        () = seat.ended.notified() => {}
-    }
-    let fate = {
-        let mut desk = floor.desk.borrow_mut();
-        let fate = seat.phone.borrow().fate().unwrap_or(Fate::Broke);
-        let now = floor.now();
-        let second = desk.tally.series.at(now);
-        second.ended += 1;
-        let failed = match fate {
-            Fate::Completed | Fate::Unfinished | Fate::CutOff { .. } => false,
-            Fate::GaveUp | Fate::Closed(_) | Fate::Broke => true,
-        };
-        second.failed += u32::from(failed);
-        // What is left of the goodbye.
-        seat.out.borrow_mut().send(&mut desk.out);
-        fate
-    };
-    work.gauges.active.fetch_sub(1, Ordering::Relaxed);
-    match fate {
-        // What is not read when a socket closes makes it a broken one for the other end.
-        Fate::Completed | Fate::GaveUp | Fate::Unfinished => {
-            spawn_local(see_off(seat, half));
-        }
-        Fate::Closed(_) | Fate::Broke | Fate::CutOff { .. } => {
-            seat.out.borrow_mut().way = Way::Gone;
-        }
-    }
-    Some(fate)
-}
-
-/// Both ends of a connection.
-fn halves(stream: Stream) -> (Box<dyn AsyncRead + Unpin>, Way) {
-    match stream {
-        Stream::Plain(tcp) => {
-            let (read, write) = tcp.into_split();
-            (Box::new(read), Way::Plain(write))
-        }
-        Stream::Tls(tls) => {
-            let (read, mut write) = tokio::io::split(*tls);
-            let (queue, mut waiting) = mpsc::channel::<Vec<u8>>(64);
-            spawn_local(async move {
-                while let Some(bytes) = waiting.recv().await {
-                    if write.write_all(&bytes).await.is_err() || write.flush().await.is_err() {
-                        return;
-                    }
-                }
-                let _ = write.shutdown().await;
-            });
-            (Box::new(read), Way::Tls(queue))
-        }
-    }
-}
-
-/// Reads until the call has ended or the line is gone.
-async fn hear_out(floor: &Rc<Floor>, seat: &Rc<Seat>, half: &mut (dyn AsyncRead + Unpin), slow: Option<u32>) {
-    loop {
-        let most = slow.map_or(READ, |bytes| (bytes as usize / 10).clamp(1, READ));
-        let read = poll_fn(|context| {
-            loop {
-                let mut scratch = floor.scratch.borrow_mut();
-                let mut buffer = ReadBuf::new(&mut scratch[..most]);
-                match Pin::new(&mut *half).poll_read(context, &mut buffer) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                        floor.reads.set(floor.reads.get() + 1);
-                        let (mut phone, mut desk) = (seat.phone.borrow_mut(), floor.desk.borrow_mut());
-                        if phone.fate().is_none() {
-                            phone.received(floor.now(), buffer.filled(), &mut desk);
-                            floor.after(seat, &mut phone, &mut desk);
-                        }
-                        if phone.fate().is_some() {
-                            return Poll::Ready(None);
-                        }
-                        if slow.is_some() {
-                            return Poll::Ready(Some(buffer.filled().len()));
-                        }
-                    }
-                    Poll::Ready(Ok(()) | Err(_)) => {
-                        let (mut phone, mut desk) = (seat.phone.borrow_mut(), floor.desk.borrow_mut());
-                        phone.broke(&mut desk);
-                        return Poll::Ready(None);
-                    }
-                }
-            }
-        })
-        .await;
-        let (Some(read), Some(slow)) = (read, slow) else { return };
-        sleep(Duration::from_secs_f64(read as f64 / f64::from(slow))).await;
-    }
-}
-
-/// After the caller's goodbye: what still comes is read, for a while.
-async fn see_off(seat: Rc<Seat>, mut half: Box<dyn AsyncRead + Unpin>) {
-    let reading = async {
-        let mut rest = [0; 1_024];
-        while half.read(&mut rest).await.is_ok_and(|read| read > 0) {
-            seat.out.borrow_mut().send(&mut Vec::new());
-        }
-    };
-    let _ = timeout(CLOSE_WAIT, reading).await;
-    seat.out.borrow_mut().way = Way::Gone;
 }
 
 /// CPU time of this thread, in nanoseconds.
