@@ -345,6 +345,33 @@ async fn several_processes_may_open_a_new_file_at_once() {
     }
 }
 
+/// Regression: a thousand calls that ended in the same second had to write in turn, and some of their records were lost.
+#[tokio::test]
+async fn the_last_record_of_a_call_outwaits_whoever_writes_before_it() {
+    let folder = Folder::new("outwaits");
+    let store = Arc::new(SqliteStore::open(folder.file()).await.expect("a new file"));
+    let at = |second| Timestamp::from_second(second).expect("in range");
+    let (id, started) = ("call-1".to_owned(), at(1_776_000_000));
+    let over = CallRecord { id, caller: None, started, ended: Some(started), ending: None, report: None };
+    let first = sqlx::SqlitePool::connect(&format!("sqlite:{}", folder.file().display())).await.expect("it is there");
+    let lock = first.begin_with("begin immediate").await.expect("nobody else writes");
+
+    let under_way = CallRecord { ended: None, ..over.clone() };
+    let refused = store.keep_call(&TenantId::new("rossi"), &under_way).await;
+    assert!(
+        matches!(refused, Err(StoreError::Locked { .. })),
+        "as long as a statement waits, and no longer: {refused:?}"
+    );
+
+    let patient = Arc::clone(&store);
+    let keeping = tokio::spawn(async move { patient.keep_call(&TenantId::new("rossi"), &over).await });
+    let refused = store.ping().await;
+    assert!(matches!(refused, Err(StoreError::Locked { .. })), "by now a statement has given up: {refused:?}");
+    lock.rollback().await.expect("let go");
+    keeping.await.expect("no panic").expect("kept");
+    assert_eq!(store.calls(&TenantId::new("rossi"), 9).await.expect("readable").len(), 1);
+}
+
 #[tokio::test]
 async fn calls_are_kept_and_replaced_by_a_later_record() {
     let folder = Folder::new("calls");

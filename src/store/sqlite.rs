@@ -31,6 +31,8 @@ const BUSY_WAIT: Duration = Duration::from_secs(3);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// How long a task waits for its turn to write or read; then it is `Locked`.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
+/// How long the record of a call that has ended waits for its turn; a thousand may end in the same second.
+const RECORD_WAIT: Duration = Duration::from_secs(60);
 /// Connections that read.
 const READERS: u32 = 3;
 
@@ -55,13 +57,7 @@ impl SqliteStore {
         // SQLite refuses at once, without the busy timeout, where a wait could end in a deadlock: two processes that
         // both turn a new file to write-ahead logging, and the first reader of a log (sqlite.org/wal.html, section 2.1).
         // One of the two has what it needs a moment later, so asking again is enough.
-        let until = Instant::now() + BUSY_WAIT;
-        loop {
-            match Self::open_once(path.as_ref()).await {
-                Err(StoreError::Locked { .. }) if Instant::now() < until => sleep(BUSY_PAUSE).await,
-                opened => return opened,
-            }
-        }
+        patiently(BUSY_WAIT, || Self::open_once(path.as_ref())).await
     }
 
     async fn open_once(path: &Path) -> Result<Self, StoreError> {
@@ -104,6 +100,20 @@ impl SqliteStore {
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+/// Asks again while the file is locked, for so long.
+async fn patiently<T, F>(wait: Duration, mut attempt: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let until = Instant::now() + wait;
+    loop {
+        match attempt().await {
+            Err(StoreError::Locked { .. }) if Instant::now() < until => sleep(BUSY_PAUSE).await,
+            answer => return answer,
+        }
     }
 }
 
@@ -153,7 +163,10 @@ impl Store for SqliteStore {
     }
 
     fn keep_call<'a>(&'a self, tenant: &'a TenantId, call: &'a CallRecord) -> Answer<'a, ()> {
-        rows::keep_call(&self.writer, &self.file, tenant, call).boxed()
+        // Nobody waits for the record of a call that is over, and it is the last that is heard of it. One of a call under way
+        // is not insisted on: it must not come after the last one.
+        let wait = if call.ended.is_some() { RECORD_WAIT } else { Duration::ZERO };
+        patiently(wait, move || rows::keep_call(&self.writer, &self.file, tenant, call)).boxed()
     }
 
     fn calls<'a>(&'a self, tenant: &'a TenantId, limit: usize) -> Answer<'a, Vec<CallRecord>> {
