@@ -105,7 +105,8 @@ pub fn gateway() -> Result<()> {
         }
         let listener = gateway::listen("127.0.0.1:0".parse()?)?;
         tell(listener.local_addr()?);
-        let settings = gateway::Settings { connections_max: 20_000, ..gateway::Settings::default() };
+        // Its callers come all at once, which a gateway that feels its pulse spreads over time.
+        let settings = gateway::Settings { connections_max: 20_000, late_ms_max: 0, ..gateway::Settings::default() };
         Gateway::new(tenants, settings).run(listener, future::pending()).await;
         Ok(())
     })
