@@ -246,11 +246,10 @@ async fn a_broken_connection_costs_no_words_and_repeats_none() {
     assert_eq!(events.next().await, Some(committed(9)));
     drop(more);
     assert_eq!(events.next().await, None);
-    assert_eq!(
-        logs[1].samples(),
-        (8_000..20_000).collect::<Vec<i16>>(),
-        "from the end of the last final, without a hole"
-    );
+    let (again, first) = (logs[1].samples(), 8_000..20_000_i16);
+    assert_eq!(again.len(), first.len(), "from the end of the last final, without a hole");
+    // What is heard a second time was packed meanwhile.
+    assert!(again.iter().zip(first).all(|(is, was)| is.abs_diff(was) <= 64 && (was < 16_000 || *is == was)));
     assert_eq!(server.connections(), 2);
 }
 

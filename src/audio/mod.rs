@@ -55,6 +55,7 @@ pub mod dtmf;
 mod echo;
 
 mod pace;
+mod packed;
 mod playout;
 
 pub mod signal;
@@ -71,6 +72,7 @@ pub use fuzz::fuzz;
 pub use jitter::{HOLE_MAX, Jitter, Piece, REORDER_MAX, Troubles};
 pub use level::{SILENCE_DB, level_db, peak_db};
 pub use pace::{BURST_MAX, Pace};
+pub use packed::Packed;
 pub use playout::{PLAYOUT_MAX, Playout, REWIND_MAX};
 pub use resample::Resampler;
 pub use vad::{Detector, VadSettings};

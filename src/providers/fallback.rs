@@ -21,7 +21,7 @@ use super::{
     flow::{Out, flow},
 };
 use crate::{
-    audio::{Rate, Resampler},
+    audio::{Packed, Rate, Resampler},
     call::{Ask, LlmEvent, SttEvent, TtsEvent},
     language::Language,
 };
@@ -322,9 +322,46 @@ struct Caller {
     /// There will be no more audio.
     ended: bool,
     /// What has not become a final text yet, with the commits in it.
-    memory: VecDeque<Heard>,
+    memory: VecDeque<Remembered>,
     /// Samples in it.
     samples: usize,
+}
+
+/// What was [`Heard`]; the sound is packed, because few recognisers are ever replaced.
+enum Remembered {
+    Audio(Packed),
+    Commit(u32),
+}
+
+impl Remembered {
+    fn of(heard: &Heard) -> Self {
+        match heard {
+            Heard::Audio(samples) => Self::Audio(Packed::new(samples)),
+            Heard::Commit(commit) => Self::Commit(*commit),
+        }
+    }
+
+    fn again(&self) -> Heard {
+        match self {
+            Self::Audio(packed) => {
+                let mut samples = Vec::new();
+                packed.unpack(0..packed.len(), &mut samples);
+                Heard::Audio(samples)
+            }
+            Self::Commit(commit) => Heard::Commit(*commit),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Audio(packed) => packed.len(),
+            Self::Commit(_) => 0,
+        }
+    }
+
+    const fn is(&self, number: u32) -> bool {
+        matches!(self, Self::Commit(commit) if *commit == number)
+    }
 }
 
 impl Caller {
@@ -343,8 +380,8 @@ impl Caller {
         let mut feed = Some(feed);
         let fed = futures_util::stream::unfold(fed, |mut fed| async { fed.recv().await.map(|heard| (heard, fed)) });
         let mut events = engine.listen(fed.boxed(), language);
-        let mut backlog = self.memory.clone();
-        let mut waiting = self.memory.iter().filter(|heard| matches!(heard, Heard::Commit(_))).count();
+        let mut backlog: VecDeque<Heard> = self.memory.iter().map(Remembered::again).collect();
+        let mut waiting = backlog.iter().filter(|heard| matches!(heard, Heard::Commit(_))).count();
         let mut answer_due = Instant::now() + patience.unwrap_or_default();
         loop {
             if self.ended && backlog.is_empty() {
@@ -379,7 +416,7 @@ impl Caller {
                             }
                             waiting += 1;
                         }
-                        self.remember(heard.clone());
+                        self.remember(&heard);
                         backlog.push_back(heard);
                         if backlog.iter().map(length).sum::<usize>() > MEMORY {
                             return Err(ProviderError::upstream(able.name, Kind::Stalled, "it does not take the audio"));
@@ -395,9 +432,9 @@ impl Caller {
     }
 
     /// Keeps what was heard, and forgets the oldest when it is too much.
-    fn remember(&mut self, heard: Heard) {
-        self.samples += length(&heard);
-        self.memory.push_back(heard);
+    fn remember(&mut self, heard: &Heard) {
+        self.samples += length(heard);
+        self.memory.push_back(Remembered::of(heard));
         while self.samples > MEMORY {
             self.forget_oldest();
         }
@@ -407,8 +444,8 @@ impl Caller {
     fn settled(&mut self, event: &SttEvent, able: SttCapabilities) {
         match event {
             SttEvent::Committed { commit } => {
-                if self.memory.contains(&Heard::Commit(*commit)) {
-                    while self.memory.front().is_some_and(|heard| *heard != Heard::Commit(*commit)) {
+                if self.memory.iter().any(|heard| heard.is(*commit)) {
+                    while self.memory.front().is_some_and(|heard| !heard.is(*commit)) {
                         self.forget_oldest();
                     }
                     self.forget_oldest();
@@ -418,11 +455,11 @@ impl Caller {
             SttEvent::Final { .. } | SttEvent::End if able.partials => {
                 let mut behind = self.samples;
                 self.memory.retain(|heard| {
-                    let keep = behind <= BEHIND_FINAL || matches!(heard, Heard::Commit(_));
-                    behind -= length(heard);
+                    let keep = behind <= BEHIND_FINAL || matches!(heard, Remembered::Commit(_));
+                    behind -= heard.len();
                     keep
                 });
-                self.samples = self.memory.iter().map(length).sum();
+                self.samples = self.memory.iter().map(Remembered::len).sum();
             }
             SttEvent::Final { .. }
             | SttEvent::End
@@ -435,7 +472,7 @@ impl Caller {
 
     fn forget_oldest(&mut self) {
         if let Some(heard) = self.memory.pop_front() {
-            self.samples -= length(&heard);
+            self.samples -= heard.len();
         }
     }
 }

@@ -313,7 +313,7 @@ impl Listening {
                 () = std::future::ready(()), if due.is_some() => {
                     let answer_ms = self.inner.settings.commit_ms;
                     match due {
-                        Some(Next::Audio(until)) => line.send_audio(&self.tape, until).await?,
+                        Some(Next::Audio(until)) => line.send_audio(&mut self.tape, until).await?,
                         Some(Next::Finalize) => line.finalize(Duration::from_millis(answer_ms)).await?,
                         Some(Next::Goodbye) => line.goodbye().await?,
                         None => {}
@@ -484,7 +484,7 @@ impl Line {
         Ok(())
     }
 
-    async fn send_audio(&mut self, tape: &Tape, until: u64) -> Result<(), ProviderError> {
+    async fn send_audio(&mut self, tape: &mut Tape, until: u64) -> Result<(), ProviderError> {
         let bytes = tape.bytes(self.sent..until);
         self.sent = until;
         // An empty message would close the connection.
