@@ -20,6 +20,7 @@ use hyper::{
         AUTHORIZATION, CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
         SEC_WEBSOCKET_VERSION, UPGRADE,
     },
+    upgrade::Parts,
 };
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -292,7 +293,10 @@ fn upgrade(
     tokio::spawn(async move {
         let Ok(upgraded) = upgraded.await else { return };
         let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
-        let (tcp, early) = (parts.io.into_inner(), parts.read_buf.to_vec());
+        // Taken apart: the buffer it was read into is 8 KiB, and would live as long as the call.
+        let Parts { io, read_buf, .. } = parts;
+        let (tcp, early) = (io.into_inner(), read_buf.to_vec());
+        drop(read_buf);
         let wire = WebSocketStream::from_partially_read(tcp, early, Role::Server, Some(limits::websocket())).await;
         session::run(shared, Socket::new(wire, clock::now()), arrival).await;
         drop(connection);

@@ -4,26 +4,47 @@
 //! of whatever it awaits. That is how a provider is cancelled.
 
 use std::{
+    collections::VecDeque,
+    future::poll_fn,
     pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
 use futures_util::{Stream, future::BoxFuture, stream::BoxStream};
-use tokio::sync::mpsc;
 
 use super::ProviderError;
 
-/// Items that may wait between the future and the reader; a full queue pauses the future.
-const QUEUE: usize = 16;
+/// Items that may wait between the future and the reader; when there are so many, the future pauses. Few, because a
+/// voice's are large: what it sends ahead can wait in the socket.
+const QUEUE: usize = 2;
 
-/// Where the future puts its items.
-pub struct Out<T>(mpsc::Sender<T>);
+/// Items on their way. The future and the reader are polled by the same task, one inside the other: nobody ever waits for
+/// the lock, and nobody has to be woken.
+type Made<T> = Arc<Mutex<VecDeque<T>>>;
+
+fn lock<T>(made: &Made<T>) -> MutexGuard<'_, VecDeque<T>> {
+    made.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where the future puts its items. To be used by the future itself, not by a task it spawns.
+pub struct Out<T>(Made<T>);
 
 impl<T> Out<T> {
     /// Hands out one item, waiting for the reader when it is behind.
     pub async fn put(&self, item: T) {
-        // The receiver lives as long as this future: a failure means that we are being dropped.
-        let _ = self.0.send(item).await;
+        let mut item = Some(item);
+        // Pending without a waker: the items that are in the way were made in this very poll, or nobody has polled for
+        // more; who takes the last of them polls the future again.
+        poll_fn(|_| {
+            let mut made = lock(&self.0);
+            if made.len() >= QUEUE {
+                return Poll::Pending;
+            }
+            made.extend(item.take());
+            Poll::Ready(())
+        })
+        .await;
     }
 }
 
@@ -33,13 +54,13 @@ where
     T: Send + 'static,
     F: Future<Output = Result<(), ProviderError>> + Send + 'static,
 {
-    let (sender, made) = mpsc::channel(QUEUE);
-    Box::pin(Flow { made, work: Some(Box::pin(work(Out(sender)))), end: None })
+    let made = Made::default();
+    Box::pin(Flow { work: Some(Box::pin(work(Out(Arc::clone(&made))))), made, end: None })
 }
 
 struct Flow<T> {
     /// What was put out and not yet read.
-    made: mpsc::Receiver<T>,
+    made: Made<T>,
     /// The future, until it has ended.
     work: Option<BoxFuture<'static, Result<(), ProviderError>>>,
     /// How it ended, to be told last.
@@ -50,13 +71,9 @@ impl<T> Stream for Flow<T> {
     type Item = Result<T, ProviderError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.made.poll_recv(cx) {
-            Poll::Ready(Some(item)) => return Poll::Ready(Some(Ok(item))),
-            Poll::Ready(None) => {
-                self.work = None;
-                return Poll::Ready(self.end.take().map(Err));
-            }
-            Poll::Pending => {}
+        let next = |made: &Made<T>| lock(made).pop_front();
+        if let Some(item) = next(&self.made) {
+            return Poll::Ready(Some(Ok(item)));
         }
         if let Some(work) = &mut self.work
             && let Poll::Ready(end) = work.as_mut().poll(cx)
@@ -64,10 +81,10 @@ impl<T> Stream for Flow<T> {
             self.work = None;
             self.end = end.err();
         }
-        match self.made.poll_recv(cx) {
-            Poll::Ready(Some(item)) => Poll::Ready(Some(Ok(item))),
-            Poll::Ready(None) => Poll::Ready(self.end.take().map(Err)),
-            Poll::Pending => Poll::Pending,
+        match next(&self.made) {
+            Some(item) => Poll::Ready(Some(Ok(item))),
+            None if self.work.is_none() => Poll::Ready(self.end.take().map(Err)),
+            None => Poll::Pending,
         }
     }
 }

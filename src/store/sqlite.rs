@@ -33,6 +33,9 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
 /// How long the record of a call that has ended waits for its turn; a thousand may end in the same second.
 const RECORD_WAIT: Duration = Duration::from_secs(60);
+/// What each connection keeps of the file, in (negative) KiB: a shop's open week is a few dozen pages. The file itself is
+/// in the system's memory, which gives way when somebody else needs it; SQLite's own 2 MiB a connection does not.
+const PAGES_KEPT: &str = "-256";
 /// Connections that read.
 const READERS: u32 = 3;
 
@@ -69,6 +72,7 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_WAIT)
             .foreign_keys(true)
+            .pragma("cache_size", PAGES_KEPT)
             .disable_statement_logging();
         let writer = SqlitePoolOptions::new()
             .max_connections(1)

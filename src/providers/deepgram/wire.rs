@@ -31,6 +31,9 @@ const SEND: Duration = Duration::from_secs(1);
 /// The longest message that is read: a second of sound at 48 kHz, or the words of a long turn.
 const MESSAGE_BYTES_MAX: usize = 512 * 1024;
 
+/// Bytes read at a time, and kept for it: two connections for each call.
+const READ_BUFFER: usize = 4 * 1024;
+
 /// A socket, encrypted or (for emulators) not.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 
@@ -75,7 +78,7 @@ impl Account {
         token.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, token);
         let config = WebSocketConfig::default()
-            .read_buffer_size(8 * 1024)
+            .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
             .max_write_buffer_size(256 * 1024)
             .max_message_size(Some(MESSAGE_BYTES_MAX))

@@ -19,6 +19,9 @@ pub(super) const NAME: &str = "openai";
 const CONNECT: Duration = Duration::from_millis(1_500);
 /// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_secs(120);
+/// Unused connections that are kept to one server: more than a thousand callers need at the same moment, unless they all
+/// began at the same moment.
+const IDLE_MAX: usize = 64;
 /// How much of an error's body is read, and for how long.
 const ERROR_BYTES_MAX: usize = 16 * 1024;
 const ERROR_BODY: Duration = Duration::from_millis(500);
@@ -39,6 +42,7 @@ impl Connections {
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(15))
             .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_MAX)
             .http2_adaptive_window(true)
             .http2_keep_alive_interval(Duration::from_secs(20))
             .http2_keep_alive_timeout(Duration::from_secs(5))
