@@ -50,7 +50,8 @@ fn main() -> Result<()> {
         hear_voice(&mut line)?;
         answered.push(begin.elapsed().as_secs_f64() * 1_000.0);
         drop(line);
-        sleep(Duration::from_secs(2));
+        // Memory is given back every five seconds.
+        sleep(Duration::from_secs(7));
         idle.push(mib(daemon.resident()?));
         private.push(mib(daemon.status("RssAnon")?));
     }

@@ -66,12 +66,23 @@ fn main() -> ExitCode {
 }
 
 /// Gives the memory that ended calls have left behind to the system. glibc keeps it for later otherwise, and on a small
-/// machine later is another tenant.
-fn give_back() {
+/// machine later is another tenant. Where nobody is here any more, what only the start or a call needs of the program goes
+/// too: the next call reads it again, in a fraction of a millisecond.
+fn give_back(nobody_is_here: bool) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    #[expect(unsafe_code, reason = "the C library has no other way to be asked; the only such place in the house")]
-    // SAFETY: it takes the allocator's own locks and asks nothing of its caller.
-    unsafe {
-        libc::malloc_trim(0);
+    {
+        let files = if nobody_is_here { pronto::daemon::pages::unchanged() } else { Vec::new() };
+        #[expect(unsafe_code, reason = "the C library has no other way to be asked; the only such place in the house")]
+        // SAFETY: the first takes the allocator's own locks and asks nothing of its caller. The second lets go of pages
+        // of files that are mapped privately, cannot be written to and were never changed: whoever reads them next, finds
+        // the same bytes.
+        unsafe {
+            libc::malloc_trim(0);
+            for pages in files {
+                libc::madvise(pages.start as *mut libc::c_void, pages.len(), libc::MADV_DONTNEED);
+            }
+        }
     }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    let _ = nobody_is_here;
 }

@@ -13,6 +13,7 @@ pub mod lab;
 #[cfg(feature = "load")]
 pub mod load;
 mod logs;
+pub mod pages;
 pub mod serve;
 mod settings;
 mod tenants;

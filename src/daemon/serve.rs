@@ -48,9 +48,9 @@ const STACK: usize = 512 << 10;
 const UPKEEP: Duration = Duration::from_secs(5);
 
 impl Serve {
-    /// Runs until the shutdown is done. `give_back` returns unused memory to the system, where the program's allocator
-    /// can; it is called after many calls have ended.
-    pub fn run(self, give_back: fn()) -> anyhow::Result<ExitCode> {
+    /// Runs until the shutdown is done. `give_back` returns unused memory to the system, where the program can; it is
+    /// called after many calls have ended, and told whether nobody is here any more.
+    pub fn run(self, give_back: fn(bool)) -> anyhow::Result<ExitCode> {
         let settings = match Settings::read(&self.given) {
             Ok(settings) => settings,
             Err(mistakes) => {
@@ -75,7 +75,7 @@ impl Serve {
     }
 }
 
-async fn serve(settings: Settings, measured: PrometheusHandle, give_back: fn()) -> anyhow::Result<ExitCode> {
+async fn serve(settings: Settings, measured: PrometheusHandle, give_back: fn(bool)) -> anyhow::Result<ExitCode> {
     let tenants = Arc::new(Directory::new());
     let mut folder = Folder::new(settings.tenants.clone(), settings.data.clone(), Arc::clone(&tenants));
     let mistakes = folder.refresh(true).await?;
@@ -99,17 +99,19 @@ async fn serve(settings: Settings, measured: PrometheusHandle, give_back: fn()) 
 
     tokio::spawn(watch(folder, hangups, settings.reload_s));
     let page = measured.clone();
-    let tide = Arc::new(Tide::default());
+    let tide = Arc::new(Tide::new());
     let gateway = Gateway::new(tenants, settings.gateway)
         .measured_by(Arc::new(move || page.render()))
         .watched_by(Arc::<Tide>::clone(&tide));
     tokio::spawn(async move {
         let mut upkeep = interval(UPKEEP);
+        // The first one comes at once: there is nothing to tidy yet.
+        upkeep.tick().await;
         loop {
             upkeep.tick().await;
             measured.run_upkeep();
             if tide.has_ebbed() {
-                give_back();
+                give_back(tide.is_out());
             }
         }
     });

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The calls as they come and go.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tide {
     /// How many there are.
     calls: AtomicUsize,
@@ -20,6 +20,16 @@ pub(super) struct Tide {
 }
 
 impl Tide {
+    /// The start of the program leaves as much behind as a call that is over.
+    pub(super) const fn new() -> Self {
+        Self { calls: AtomicUsize::new(0), high: AtomicUsize::new(1) }
+    }
+
+    /// Nobody is here.
+    pub(super) fn is_out(&self) -> bool {
+        self.calls.load(Ordering::Acquire) == 0
+    }
+
     /// Half of them are over, for the first time since it was asked.
     pub(super) fn has_ebbed(&self) -> bool {
         let (calls, high) = (self.calls.load(Ordering::Acquire), self.high.load(Ordering::Acquire));
@@ -56,7 +66,8 @@ mod tests {
 
     #[test]
     fn memory_is_given_back_when_half_of_the_calls_are_over() {
-        let tide = Tide::default();
+        let tide = Tide::new();
+        assert!(tide.has_ebbed() && tide.is_out(), "the start is over");
         assert!(!tide.has_ebbed(), "nobody has called");
         let mut asked = Vec::new();
         for change in [8_i32, -3, -1, 0, -2, 0, -2, 0, 1, 0, -1] {
