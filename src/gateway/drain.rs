@@ -40,7 +40,7 @@ impl Step {
     }
 }
 
-/// How long a shutdown may take: `[drain]` in the daemon's file. Together with two seconds for closing it must fit in
+/// How long a shutdown may take: `[gateway.drain]` in the daemon's file. Together with two seconds for closing it must fit in
 /// the grace period of whoever stops the process (30 s on Kubernetes unless told otherwise).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
