@@ -44,7 +44,6 @@
 //! target, was the limit.
 
 mod arrivals;
-mod chance;
 pub mod counted;
 mod desk;
 mod dial;
@@ -148,11 +147,6 @@ impl Steering {
         self.shared.calls.store(calls.min(CALLS_MAX) + 1, Ordering::Relaxed);
     }
 
-    /// Leaves the number of calls to the plan again.
-    pub fn as_planned(&self) {
-        self.shared.calls.store(0, Ordering::Relaxed);
-    }
-
     /// Begins [`Snapshot::window`] anew: what was measured before does not count in it any more, but for what was on its
     /// way, of the last 250 ms.
     pub fn new_window(&self) {
@@ -217,13 +211,6 @@ pub struct Generator {
     pub call_seconds: f64,
     /// What is measured may be our own doing, and why.
     pub limit: Option<Limit>,
-}
-
-impl Generator {
-    /// CPU time for a second of a call.
-    pub fn cpu_ms_per_call_second(&self) -> f64 {
-        if self.call_seconds > 0.0 { self.cpu.as_secs_f64() * 1_000.0 / self.call_seconds } else { 0.0 }
-    }
 }
 
 /// Why the generator was the limit.
