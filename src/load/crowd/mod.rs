@@ -218,7 +218,7 @@ pub struct Generator {
 pub enum Limit {
     /// 1 in 100 of its frames left later than [`LATE_MAX`].
     Late,
-    /// It used more than 90 % of the cores it may use.
+    /// One of its threads used more than 90 % of a core in more than one second of twenty.
     Cpu,
 }
 
