@@ -9,9 +9,9 @@
 mod capacity;
 mod compare;
 mod live;
+mod metrics;
 mod offer;
 mod overload;
-mod page;
 mod rig;
 pub mod shop;
 mod watch;

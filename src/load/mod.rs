@@ -6,6 +6,7 @@
 //! they call, and a [`report`] says what they heard.
 
 pub mod caller;
+mod chance;
 pub mod crowd;
 pub mod lab;
 pub mod report;

@@ -1,4 +1,5 @@
-//! `pronto load run`: follows a plan.
+//! `pronto load run`: follows a plan. And what it shares with the other commands that call a crowd: whom they call,
+//! what they keep, and the stage they play on.
 
 use std::{
     ops::ControlFlow,
@@ -13,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     live::Live,
-    page,
+    metrics,
     rig::{Parts, Rig, WAITS},
     watch::Watch,
 };
@@ -75,8 +76,8 @@ pub(super) struct Whom {
     /// Threads of the gateway that is started
     #[arg(long, default_value_t = 2, value_name = "N")]
     pub(super) threads: usize,
-    /// From which lateness of its own on the gateway that is started turns calls away (gateway.late_ms_max) [default: as a
-    /// gateway does; 0, never, where the capacity is looked for]
+    /// From which lateness of its own on the gateway that is started turns calls away (gateway.late_ms_max) [default:
+    /// as a gateway does; 0, never, where the capacity is looked for]
     #[arg(long, value_name = "MS")]
     pub(super) late_ms_max: Option<u32>,
 }
@@ -220,7 +221,7 @@ impl Stage {
             }
             None => rig.is_some().then(|| WAITS.all()),
         };
-        let page = whom.metrics.clone().or_else(|| page::beside(&target.address));
+        let page = whom.metrics.clone().or_else(|| metrics::beside(&target.address));
         let watch = Some(Watch::new(rig.as_ref(), whom.pid, page)?);
         let whose = if rig.is_some() { "started for this run, on this machine" } else { "somebody else's" };
         Ok(Self { rig, target, sounds, watch, whose })

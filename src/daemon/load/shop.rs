@@ -48,7 +48,7 @@ Examples:
   pronto load shop --callers 10 --wire twilio     through a telephone
   pronto load shop --only 1012 --keep /tmp/calls  caller 12 of the run of seed 1 again, with its dialogue and recording
 
-Ends with 0 when every gate is kept, with 1 otherwise.")]
+Ends with 0 when every gate is kept, with 1 when one is not, and with 2 when the run could not be done.")]
 pub struct Shop {
     /// How many call
     #[arg(long, default_value_t = 40, value_name = "N")]

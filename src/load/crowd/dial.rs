@@ -11,8 +11,12 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{CrowdError, chance::Chance, plan::LineKind};
-use crate::{audio::Codec, load::caller::ANSWER_WAIT, providers::escape};
+use super::{CrowdError, plan::LineKind};
+use crate::{
+    audio::Codec,
+    load::{caller::ANSWER_WAIT, chance::Chance},
+    providers::escape,
+};
 
 /// The most that stands before a stream.
 const HEAD_MAX: usize = 16 << 10;
@@ -114,7 +118,7 @@ impl Address {
     pub(super) async fn dial(&self, request: &Request<'_>, chance: &mut Chance) -> Result<(Stream, Vec<u8>), NotIn> {
         let opening = async {
             let tcp = self.connect(request.small).await.ok_or(NotIn::Failed)?;
-            let key: Vec<u8> = [chance.next(), chance.next()].into_iter().flat_map(u64::to_be_bytes).collect();
+            let key: Vec<u8> = [chance.roll(), chance.roll()].into_iter().flat_map(u64::to_be_bytes).collect();
             let key = STANDARD.encode(key);
             let head = self.head(request, &key);
             match &self.tls {

@@ -44,7 +44,6 @@
 //! target, was the limit.
 
 mod arrivals;
-mod chance;
 pub mod counted;
 mod desk;
 mod dial;
@@ -148,11 +147,6 @@ impl Steering {
         self.shared.calls.store(calls.min(CALLS_MAX) + 1, Ordering::Relaxed);
     }
 
-    /// Leaves the number of calls to the plan again.
-    pub fn as_planned(&self) {
-        self.shared.calls.store(0, Ordering::Relaxed);
-    }
-
     /// Begins [`Snapshot::window`] anew: what was measured before does not count in it any more, but for what was on its
     /// way, of the last 250 ms.
     pub fn new_window(&self) {
@@ -219,19 +213,12 @@ pub struct Generator {
     pub limit: Option<Limit>,
 }
 
-impl Generator {
-    /// CPU time for a second of a call.
-    pub fn cpu_ms_per_call_second(&self) -> f64 {
-        if self.call_seconds > 0.0 { self.cpu.as_secs_f64() * 1_000.0 / self.call_seconds } else { 0.0 }
-    }
-}
-
 /// Why the generator was the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// 1 in 100 of its frames left later than [`LATE_MAX`].
     Late,
-    /// It used more than 90 % of the cores it may use.
+    /// One of its threads used more than 90 % of a core in more than one second of twenty.
     Cpu,
 }
 

@@ -16,7 +16,6 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
     CrowdError, Generator, LATE_MAX, Limit, Outcome, Snapshot, Steering, Target,
-    chance::Chance,
     dial::Address,
     phone::us,
     plan::{CALLS_MAX, Plan},
@@ -24,6 +23,7 @@ use super::{
     sounds::Sounds,
     tally::Tally,
 };
+use crate::load::chance::Chance;
 
 /// How often the schedule is looked at.
 const LOOK: Duration = Duration::from_millis(5);
@@ -239,7 +239,7 @@ impl Crowd {
         let Some(tenant) = tenant.filter(|_| room) else { return false };
         let behaviour = self.chance.weighted(self.plan.behaviours.iter().map(|behaviour| behaviour.weight));
         let (kind, _) = self.plan.wires[self.chance.weighted(self.plan.wires.iter().map(|(_, weight)| *weight))];
-        let job = Job { due, number: self.dialled, tenant, behaviour, kind, seed: self.chance.next() };
+        let job = Job { due, number: self.dialled, tenant, behaviour, kind, seed: self.chance.roll() };
         let shard = self.dialled as usize % self.orders.len();
         self.gauges.of[tenant].fetch_add(1, Ordering::Relaxed);
         self.gauges.lines.fetch_add(1, Ordering::Relaxed);

@@ -58,7 +58,7 @@ pub enum Measured<'a> {
 type Counter = (&'static str, fn(&Report) -> Option<f64>);
 
 /// The numbers, by name.
-pub const COUNTERS: [Counter; 34] = [
+pub const COUNTERS: [Counter; 30] = [
     ("offered", |it| Some(it.calls.offered as f64)),
     ("answered", |it| Some(it.calls.answered as f64)),
     ("completed", |it| Some(it.calls.completed as f64)),
@@ -80,10 +80,6 @@ pub const COUNTERS: [Counter; 34] = [
     ("damaged_frames", |it| Some(it.audio.damaged_frames as f64)),
     ("malformed", |it| Some(it.audio.malformed as f64)),
     ("lost_share", |it| share(it.audio.lost_frames as f64, it.audio.counted_frames as f64)),
-    ("bookings_expected", |it| it.bookings.map(|books| books.expected as f64)),
-    ("bookings_made", |it| it.bookings.map(|books| books.made as f64)),
-    ("double_bookings", |it| it.bookings.map(|books| books.double as f64)),
-    ("booked_share", |it| it.bookings.and_then(|books| share(books.made as f64, books.expected as f64))),
     ("cpu_ms_per_call_s", |it| it.cost("target")),
     ("generator_cpu_ms_per_call_s", |it| it.cost("generator")),
     ("rss_kib_per_call", Report::rss_per_call),

@@ -21,12 +21,14 @@ use super::{
     Floor, Job, READ, Seat,
     out::{Out, Way, halves},
 };
-use crate::load::crowd::{
+use crate::load::{
     chance::Chance,
-    dial::{CLOSE_WAIT, NotIn, Request},
-    faults::Faulty,
-    phone::{Fate, Phone, Setup},
-    tally::Measure,
+    crowd::{
+        dial::{CLOSE_WAIT, NotIn, Request},
+        faults::Faulty,
+        phone::{Fate, Phone, Setup},
+        tally::Measure,
+    },
 };
 
 /// A line from the dial until it is free again.
