@@ -13,7 +13,6 @@
     reason = "a test fails by panicking, has a clock, and tells what it measured"
 )]
 
-mod cost;
 mod fake;
 mod gateway;
 #[path = "../gateway_shop/mod.rs"]
