@@ -266,8 +266,10 @@ async fn listen(socket: Socket, record: &Shared) {
 }
 
 async fn rubbish(socket: Socket) {
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut tcp = socket.into_inner();
     let _ = tcp.write_all(&[0xFF; 64]).await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    // It is the caller who hangs up.
+    let mut rest = [0; 1_024];
+    while tcp.read(&mut rest).await.is_ok_and(|read| read > 0) {}
 }
