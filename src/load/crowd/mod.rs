@@ -65,7 +65,6 @@ mod wire;
 use std::{
     collections::BTreeMap,
     fmt,
-    ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -77,6 +76,7 @@ pub use arrivals::Arrivals;
 #[cfg(feature = "fuzz")]
 pub use fuzz::fuzz;
 pub use plan::{Behaviour, CALLS_MAX, Cut, Fault, LineKind, Noise, NoiseKind, Plan, PlanError, Stall};
+pub use run::run;
 pub use series::{Second, Series};
 pub use sounds::Sounds;
 pub use tally::{Counts, Measure, Tally};
@@ -300,16 +300,4 @@ pub enum CrowdError {
     /// The system does not let us.
     #[error("a thread for the calls cannot be started ({0}): is the machine out of memory or of processes?")]
     Thread(std::io::Error),
-}
-
-/// Makes the calls of a plan. Every 250 ms `progress` is told how it stands, and may end the run; what was measured
-/// until then is the outcome all the same.
-pub async fn run(
-    plan: &Plan,
-    target: &Target,
-    sounds: &Sounds,
-    steering: &Steering,
-    progress: &mut (dyn FnMut(&Snapshot<'_>) -> ControlFlow<()> + Send),
-) -> Result<Outcome, CrowdError> {
-    run::run(plan, target, sounds, steering, progress).await
 }

@@ -38,8 +38,9 @@ const BUSY_SHARE: f64 = 0.05;
 /// Orders that wait for a shard.
 const ORDERS_MAX: usize = 32_768;
 
-/// See [`super::run`].
-pub(super) async fn run(
+/// Makes the calls of a plan. Every 250 ms `progress` is told how it stands, and may end the run; what was measured
+/// until then is the outcome all the same.
+pub async fn run(
     plan: &Plan,
     target: &Target,
     sounds: &Sounds,
