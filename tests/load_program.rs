@@ -146,4 +146,8 @@ fn what_it_started_ends_with_it_even_when_it_is_killed() {
     running.kill().unwrap();
     running.wait().unwrap();
     assert!(are_gone(&processes));
+    // It could not remove its folder: the next run does.
+    assert_eq!(leftovers(&folder).len(), 1);
+    load(&folder, &["--calls", "1", "--for", "1"]).output().unwrap();
+    assert_eq!(leftovers(&folder), Vec::<PathBuf>::new());
 }

@@ -13,6 +13,7 @@ use jiff::Zoned;
 use serde_json::json;
 use tokio::{sync::oneshot, task::JoinHandle};
 
+pub use super::folder::Folder;
 use crate::{
     audio::Format,
     booking,
@@ -247,7 +248,7 @@ async fn open(lab: &Lab, folder: &Folder, number: usize, at_once: usize) -> anyh
     let settings = settings(&lab.providers_toml(), number, at_once)?;
     let engines = build(&settings.providers)?;
     let id = settings.profile.id.to_string();
-    let books = Arc::new(SqliteStore::open(&folder.0.join(format!("{id}.sqlite"))).await?);
+    let books = Arc::new(SqliteStore::open(&folder.path().join(format!("{id}.sqlite"))).await?);
     let shop = Arc::clone(&settings.shop);
     let desk = Desk::new(shop, books.clone(), booking::TenantId::new(id.as_str()), Language::Italian);
     let tenant = Tenant::of(settings, engines, books.clone());
@@ -264,26 +265,6 @@ fn settings(engines: &str, number: usize, at_once: usize) -> anyhow::Result<Sett
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         anyhow!("the example shop has mistakes: {}", problems.join("; "))
     })
-}
-
-/// A folder of its own, gone afterwards.
-#[derive(Debug)]
-pub struct Folder(PathBuf);
-
-impl Folder {
-    /// Among the temporary ones.
-    pub fn new() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("pronto-shop-{}", uuid::Uuid::now_v7().simple()));
-        std::fs::create_dir_all(&path).with_context(|| format!("{} cannot be made: set TMPDIR", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left is left in the temporary folder.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// What is told while it goes on.
