@@ -165,9 +165,10 @@ async fn calls_that_are_not_let_in_or_dropped_are_told_by_code() {
         let (counts, tally) = (outcome.tally.counts, &outcome.tally);
         if tenant == "refuses" {
             assert_eq!((counts.refused, tally.refused_by.get(&code)), (4, Some(&4)), "{counts:?}");
+            assert_eq!((tally.of(Measure::Refused).len(), tally.of(Measure::Connect).len()), (4, 0));
         } else {
             assert_eq!((counts.dropped, tally.closed_by.get(&code)), (4, Some(&4)), "{tenant}: {counts:?}");
-            assert_eq!(counts.connected, 4);
+            assert_eq!((counts.connected, tally.of(Measure::Refused).len()), (4, 0));
         }
         assert_eq!(counts.calls_failed(), 4);
     }
