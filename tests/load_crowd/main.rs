@@ -215,6 +215,27 @@ async fn a_carrier_speaks_as_twilio_does() {
 }
 
 #[tokio::test]
+async fn a_target_behind_tls_is_called_where_its_authority_is_trusted() {
+    let (inside, record) = fake::start();
+    let address = fake::behind_tls(inside);
+    let authority = include_str!("../fixtures/tls/authority.pem");
+    let plan = plan("vapi-mulaw", "clean", r#"kind = "constant", calls = 3"#, 2.5, HANGS_ON);
+    let sounds = Sounds::prepare(&plan, &Speech::new().await.unwrap()).await.unwrap();
+    let called = async |ca: Option<&str>| {
+        let mut target = Target::new(&format!("wss://localhost:{}", address.port()));
+        target.ca = ca.map(ToOwned::to_owned);
+        let progress = &mut |_: &pronto::load::crowd::Snapshot<'_>| ControlFlow::Continue(());
+        run(&plan, &target, &sounds, &Steering::default(), progress).await.unwrap().tally.counts
+    };
+    let counts = called(Some(authority)).await;
+    assert_eq!((counts.connected, counts.calls_failed(), counts.unfinished), (3, 0, 3), "{counts:?}");
+    assert_eq!((counts.lost_frames, counts.doubled_frames, counts.damaged_frames), (0, 0, 0), "{counts:?}");
+    assert!(counts.counted_frames > 3 * 90 && record.lock().unwrap().frames > 3 * 90, "{counts:?}");
+    let counts = called(None).await;
+    assert_eq!((counts.connected, counts.failed, record.lock().unwrap().calls), (0, 3, 3), "{counts:?}");
+}
+
+#[tokio::test]
 async fn strangers_come_by_the_clock_whatever_the_target_does() {
     let (address, record) = fake::start();
     let plan = plan("vapi-mulaw", "mute", r#"kind = "poisson", per_s = 20"#, 2.0, HANGS_ON);

@@ -93,6 +93,9 @@ pub struct Target {
     /// What a turn waits for besides the target, when that is fixed: the silence that ends a turn and the engines. The
     /// own share of a turn is what is left.
     pub expected_waits: Option<Duration>,
+    /// Authorities that are trusted besides the public ones when the target is `wss://`, as PEM: a private one, or the
+    /// one that made a certificate for a test.
+    pub ca: Option<String>,
 }
 
 impl Target {
@@ -121,6 +124,7 @@ impl fmt::Debug for Target {
             .field("address", &self.address)
             .field("tokens", &self.tokens.len())
             .field("expected_waits", &self.expected_waits)
+            .field("ca", &self.ca.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -275,6 +279,9 @@ pub enum CrowdError {
         "the target's address {0}: it must be like ws://127.0.0.1:18789 or ws://127.0.0.1:18789/v1/stream/{{tenant}}"
     )]
     Address(&'static str),
+    /// The authorities that are to be trusted are none.
+    #[error("the target's authority {0}: it must be certificates as PEM, `-----BEGIN CERTIFICATE-----` and so on")]
+    Authority(&'static str),
     /// The callers have no voice, or none that fits.
     #[error(transparent)]
     Sound(#[from] crate::load::caller::CallerError),

@@ -53,7 +53,7 @@ pub async fn run(
     }
     let wanted = steering.wanted().or(plan.arrivals.calls_max()).unwrap_or(0);
     let lines_max = lines_max(wanted)?;
-    let address = Address::find(&target.address).await?;
+    let address = Address::find(&target.address, target.ca.as_deref()).await?;
     let mut crowd = Crowd::start(plan, target, sounds, address, wanted, lines_max)?;
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Skip);
