@@ -147,7 +147,8 @@ fn with_article(date: Date) -> String {
     if matches!(date.day(), 8 | 11) { format!("l'{said}") } else { format!("il {said}") }
 }
 
-fn weekday(date: Date) -> String {
+/// "martedì".
+pub fn weekday(date: Date) -> String {
     let at = date.weekday().to_monday_zero_offset() as usize;
     Language::Italian.phrases().list("booking.weekdays").nth(at).unwrap_or_default().to_owned()
 }
