@@ -31,7 +31,7 @@ use pronto::load::{
 fn folder() -> std::path::PathBuf {
     use std::sync::Once;
     static WRITTEN: Once = Once::new();
-    let folder = std::env::temp_dir().join(format!("pronto-crowd-{}", std::process::id()));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("load_crowd_tone");
     WRITTEN.call_once(|| {
         std::fs::create_dir_all(&folder).unwrap();
         let spec = hound::WavSpec {
