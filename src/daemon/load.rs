@@ -8,6 +8,7 @@
 
 mod capacity;
 mod compare;
+mod folder;
 mod live;
 mod metrics;
 mod offer;

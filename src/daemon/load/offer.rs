@@ -64,6 +64,9 @@ pub(super) struct Whom {
     /// What opens its door
     #[arg(long, env = "PRONTO_TOKEN", hide_env_values = true)]
     pub(super) token: Option<String>,
+    /// Trust the authorities in this file (PEM) besides the public ones, when it is wss://
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub(super) ca: Option<PathBuf>,
     /// Look at what this process costs: the target's
     #[arg(long)]
     pub(super) pid: Option<u32>,
@@ -214,6 +217,10 @@ impl Stage {
         let mut target =
             Target::new(rig.as_ref().map_or(whom.target.as_deref().unwrap_or_default(), |rig| &rig.address));
         target.token = whom.token.clone().or_else(|| rig.is_some().then(|| shop::TOKEN.to_owned()));
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).with_context(|| format!("--ca: {} cannot be read", path.display()))
+        };
+        target.ca = whom.ca.as_ref().map(read).transpose()?;
         target.expected_waits = match whom.expected_waits_ms {
             Some(ms) => {
                 let time = Duration::try_from_secs_f64(ms / 1_000.0);

@@ -38,8 +38,9 @@ const BUSY_SHARE: f64 = 0.05;
 /// Orders that wait for a shard.
 const ORDERS_MAX: usize = 32_768;
 
-/// See [`super::run`].
-pub(super) async fn run(
+/// Makes the calls of a plan. Every 250 ms `progress` is told how it stands, and may end the run; what was measured
+/// until then is the outcome all the same.
+pub async fn run(
     plan: &Plan,
     target: &Target,
     sounds: &Sounds,
@@ -52,7 +53,7 @@ pub(super) async fn run(
     }
     let wanted = steering.wanted().or(plan.arrivals.calls_max()).unwrap_or(0);
     let lines_max = lines_max(wanted)?;
-    let address = Address::find(&target.address).await?;
+    let address = Address::find(&target.address, target.ca.as_deref()).await?;
     let mut crowd = Crowd::start(plan, target, sounds, address, wanted, lines_max)?;
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -12,6 +12,8 @@ use super::series::Series;
 pub enum Measure {
     /// From when the dial was due to the open stream.
     Connect,
+    /// From when the dial was due to the door's answer that this call may not come in, with an HTTP status.
+    Refused,
     /// From when the dial was due to the first voice of the agent.
     Answer,
     /// From the caller's last voiced sample, when it was due, to the answer's first, when it came: A1-T0.
@@ -29,12 +31,14 @@ pub enum Measure {
 
 impl Measure {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Connect, Self::Answer, Self::Turn, Self::Filler, Self::Own, Self::Cut, Self::Gap];
+    pub const ALL: [Self; 8] =
+        [Self::Connect, Self::Refused, Self::Answer, Self::Turn, Self::Filler, Self::Own, Self::Cut, Self::Gap];
 
     /// Its name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Refused => "refused",
             Self::Answer => "answer",
             Self::Turn => "turn",
             Self::Filler => "filler",

@@ -18,13 +18,14 @@ const fn measure(name: &'static str, title: &'static str, meaning: &'static str)
 }
 
 /// What callers measure, in the order in which it is shown.
-pub const MEASURES: [Measure; 7] = [
+pub const MEASURES: [Measure; 8] = [
     measure("turn_ms", "Turn", "the caller's last voiced sample to the first of the answer (A1-T0)"),
     measure("own_ms", "Gateway's own share", "the same without endpointing silence and the engines' waits"),
     measure("cut_ms", "Interruption to silence", "the caller's first voiced sample to the agent's last"),
     measure("filler_ms", "Filler", "the caller's last voiced sample to the first of a filler (F1-T0)"),
     measure("answer_ms", "Answer", "dialling to the first voiced sample of the greeting"),
     measure("connect_ms", "Connect", "dialling to the open line"),
+    measure("refused_ms", "Refusal", "dialling to the door's answer that this call may not come in"),
     measure("gap_ms", "Gap", "between two frames of a speaking agent as they arrive"),
 ];
 

@@ -77,6 +77,7 @@ async fn call(floor: &Rc<Floor>, job: Job) -> Option<Fate> {
             match why {
                 NotIn::Refused(status) => {
                     desk.tally.counts.refused += 1;
+                    desk.record(Measure::Refused, now.saturating_sub(job.due));
                     *desk.tally.refused_by.entry(status).or_default() += 1;
                 }
                 NotIn::Failed => desk.tally.counts.failed += 1,
