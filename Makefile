@@ -13,7 +13,7 @@ help:
 	@echo 'make test                  every test, with every feature; and that the crate builds with none'
 	@echo 'make check                 formatting and lints, with every feature and with none'
 	@echo 'make world N=10000         so many invented calls in virtual time, every promise checked'
-	@echo 'make bench                 the numbers of benches/README.md, on this machine (about 15 minutes with the build)'
+	@echo 'make bench                 the numbers of benches/README.md, on this machine (about 20 minutes with the build)'
 	@echo 'make load                  two minutes of callers of all kinds, over every wire: the table, and target/load/report.html'
 	@echo 'make fuzz TARGET=... SECONDS=60   what a stranger may send; without TARGET: which targets there are'
 	@echo 'make deps                  the Debian packages that are missing'

@@ -14,7 +14,8 @@
 //! sim  load                               beside the house: virtual time, fakes, simulated callers
 //! ```
 //!
-//! With no features the crate is the pure floors and the provider traits, without a runtime.
+//! With no features the crate is the pure floors and what of the outside world needs no runtime: the provider traits, the
+//! built-in receptionist, the books in memory and the desk.
 
 #![forbid(unsafe_code)]
 

@@ -105,6 +105,7 @@ fn a_run_is_kept_and_judged() {
 #[test]
 fn a_gate_that_fails_ends_with_1_and_one_that_is_none_with_2() {
     let folder = folder("gates");
+    fs::write(folder.join("empty.pem"), "").unwrap();
     let short = ["--calls", "1", "--for", "1"];
     let output = load(&folder, &[&short[..], &["--fail-if", "calls_max < 100"]].concat()).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
@@ -115,6 +116,9 @@ fn a_gate_that_fails_ends_with_1_and_one_that_is_none_with_2() {
         (&["compare", "a.json", "b.json"], "a.json cannot be read"),
         (&["--wire", "smoke"], "known: vapi-pcm"),
         (&["--target", "http://127.0.0.1:1"], "ws://"),
+        (&["--target", "wss://127.0.0.1:1", "--ca", "none.pem"], "--ca: none.pem cannot be read"),
+        (&["--target", "wss://127.0.0.1:1", "--ca", "tmp"], "--ca: tmp cannot be read"),
+        (&["--target", "wss://127.0.0.1:1", "--ca", "empty.pem"], "has no certificate in it"),
         (&["--target", "ws://127.0.0.1:1", "--pid", "4294967294"], "--pid: there is no process"),
     ] {
         let output = load(&folder, arguments).output().unwrap();
@@ -146,4 +150,8 @@ fn what_it_started_ends_with_it_even_when_it_is_killed() {
     running.kill().unwrap();
     running.wait().unwrap();
     assert!(are_gone(&processes));
+    // It could not remove its folder: the next run does.
+    assert_eq!(leftovers(&folder).len(), 1);
+    load(&folder, &["--calls", "1", "--for", "1"]).output().unwrap();
+    assert_eq!(leftovers(&folder), Vec::<PathBuf>::new());
 }

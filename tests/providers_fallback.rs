@@ -2,18 +2,14 @@
 #![cfg(feature = "tokio")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+mod providers_fakes;
+
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use pronto::{
     audio::Rate,
-    call::{Ask, Finish, LlmEvent, SttEvent, TtsEvent, Turn},
+    call::{LlmEvent, SttEvent, TtsEvent},
     language::Language,
     providers::{
         FallbackLlm, FallbackStt, FallbackTts, Heard, Kind, Llm, ProviderError, Say, Stt, SttCapabilities, Tts,
@@ -23,63 +19,9 @@ use pronto::{
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep};
 
+use providers_fakes::{DONE, FakeLlm, Script, ask, play, words};
+
 const PATIENCE: Duration = Duration::from_millis(2_000);
-
-/// What an engine does: wait so long, then say or fail; then end.
-type Script<T> = Vec<(u64, Result<T, Kind>)>;
-
-fn play<T: Clone + Send + 'static>(script: &Script<T>) -> BoxStream<'static, Result<T, ProviderError>> {
-    stream::iter(script.clone())
-        .then(|(wait, event)| async move {
-            sleep(Duration::from_millis(wait)).await;
-            event.map_err(|kind| ProviderError::upstream("fake", kind, ""))
-        })
-        .boxed()
-}
-
-struct FakeLlm {
-    script: Script<LlmEvent>,
-    asked: AtomicUsize,
-}
-
-impl FakeLlm {
-    fn new(script: Script<LlmEvent>) -> Arc<Self> {
-        Arc::new(Self { script, asked: AtomicUsize::new(0) })
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-}
-
-impl Llm for FakeLlm {
-    fn name(&self) -> &'static str {
-        "fake"
-    }
-
-    fn reply(&self, _: Ask) -> BoxStream<'static, Result<LlmEvent, ProviderError>> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        play(&self.script)
-    }
-}
-
-fn ask() -> Ask {
-    Ask {
-        turn: Turn(1),
-        instructions: "".into(),
-        messages: vec![],
-        tools: Arc::new([]),
-        now: "2026-11-20T09:05:00+01:00[Europe/Rome]".parse().unwrap(),
-        language: Language::Italian,
-        caller: None,
-    }
-}
-
-fn words(text: &str) -> Result<LlmEvent, Kind> {
-    Ok(LlmEvent::Words(text.into()))
-}
-
-const DONE: Result<LlmEvent, Kind> = Ok(LlmEvent::Done(Finish::Said));
 
 fn llm(first: &Arc<FakeLlm>, second: &Arc<FakeLlm>) -> FallbackLlm {
     let (first, second): (Arc<dyn Llm>, Arc<dyn Llm>) = (first.clone(), second.clone());
@@ -103,22 +45,22 @@ async fn said(llm: &FallbackLlm) -> (String, Option<Kind>, u64) {
 
 #[tokio::test(start_paused = true)]
 async fn the_second_answers_when_the_first_fails_or_says_nothing() {
-    let second = FakeLlm::new(vec![(300, words("due")), (0, DONE)]);
+    let second = FakeLlm::new([vec![(300, words("due")), (0, DONE)]]);
     for (script, ms) in [
         (vec![(0, Err(Kind::Unreachable))], 300),
         (vec![(500, Err(Kind::Status(500)))], 800),
         (vec![(60_000, words("uno"))], 2_300),
         (vec![], 300),
     ] {
-        let fallback = llm(&FakeLlm::new(script), &second);
+        let fallback = llm(&FakeLlm::new([script]), &second);
         assert_eq!(said(&fallback).await, ("due".into(), None, ms));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_the_first_word_there_is_no_way_back() {
-    let first = FakeLlm::new(vec![(100, words("uno")), (50, Err(Kind::Cut))]);
-    let second = FakeLlm::new(vec![(0, words("due")), (0, DONE)]);
+    let first = FakeLlm::new([vec![(100, words("uno")), (50, Err(Kind::Cut))]]);
+    let second = FakeLlm::new([vec![(0, words("due")), (0, DONE)]]);
     let fallback = llm(&first, &second);
     assert_eq!(said(&fallback).await, ("uno".into(), Some(Kind::Cut), 150));
     assert_eq!(second.asked(), 0);
@@ -126,8 +68,8 @@ async fn after_the_first_word_there_is_no_way_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_engine_is_left_alone_for_a_while() {
-    let first = FakeLlm::new(vec![(60_000, words("uno"))]);
-    let second = FakeLlm::new(vec![(100, words("due")), (0, DONE)]);
+    let first = FakeLlm::new([vec![(60_000, words("uno"))]]);
+    let second = FakeLlm::new([vec![(100, words("due")), (0, DONE)]]);
     let fallback = llm(&first, &second);
     assert_eq!(said(&fallback).await.2, 2_100);
     for _ in 0..10 {
@@ -141,8 +83,8 @@ async fn a_dead_engine_is_left_alone_for_a_while() {
 
 #[tokio::test(start_paused = true)]
 async fn when_all_are_dead_all_are_tried() {
-    let first = FakeLlm::new(vec![(0, Err(Kind::Unreachable))]);
-    let second = FakeLlm::new(vec![(0, Err(Kind::Stalled))]);
+    let first = FakeLlm::new([vec![(0, Err(Kind::Unreachable))]]);
+    let second = FakeLlm::new([vec![(0, Err(Kind::Stalled))]]);
     let fallback = llm(&first, &second);
     for round in 1..4 {
         assert_eq!(said(&fallback).await.1, Some(Kind::Stalled));
@@ -179,7 +121,7 @@ proptest! {
     fn the_first_event_comes_in_time_and_nothing_is_said_twice(one in engine_script(), two in engine_script()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let fallback = llm(&FakeLlm::new(one.clone()), &FakeLlm::new(two.clone()));
+            let fallback = llm(&FakeLlm::new([one.clone()]), &FakeLlm::new([two.clone()]));
             let start = Instant::now();
             let mut stream = fallback.reply(ask());
             let mut events = Vec::new();
@@ -210,7 +152,7 @@ impl Tts for FakeTts {
     }
 
     fn speak(&self, _: Say) -> BoxStream<'static, Result<TtsEvent, ProviderError>> {
-        play(&self.script)
+        play(self.script.clone())
     }
 }
 

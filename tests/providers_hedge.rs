@@ -2,97 +2,27 @@
 #![cfg(feature = "tokio")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+mod providers_fakes;
 
-use futures_util::{StreamExt, stream, stream::BoxStream};
+use std::{sync::Arc, time::Duration};
+
+use futures_util::StreamExt;
 use pronto::{
-    call::{Ask, Finish, LlmEvent, Turn},
-    language::Language,
+    call::LlmEvent,
     providers::{
-        Hedge, HedgeSettings, Kind, Llm, ProviderError,
+        Hedge, HedgeSettings, Kind, Llm,
         hedge::{Outcome, Second},
     },
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
-/// What an engine does: wait so long, then say or fail; then end.
-type Script = Vec<(u64, Result<LlmEvent, Kind>)>;
-
-/// Answers with one script after the other, the last one again and again.
-struct Fake {
-    scripts: Mutex<VecDeque<Script>>,
-    asked: AtomicUsize,
-    /// Answers that are still being read.
-    alive: Arc<()>,
-}
-
-impl Fake {
-    fn new(scripts: impl IntoIterator<Item = Script>) -> Arc<Self> {
-        let scripts = Mutex::new(scripts.into_iter().collect());
-        Arc::new(Self { scripts, asked: AtomicUsize::new(0), alive: Arc::new(()) })
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-
-    fn alive(&self) -> usize {
-        Arc::strong_count(&self.alive) - 1
-    }
-}
-
-impl Llm for Fake {
-    fn name(&self) -> &'static str {
-        "fake"
-    }
-
-    fn reply(&self, _: Ask) -> BoxStream<'static, Result<LlmEvent, ProviderError>> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let mut scripts = self.scripts.lock().unwrap();
-        let script = if scripts.len() > 1 { scripts.pop_front().unwrap() } else { scripts[0].clone() };
-        let alive = Arc::clone(&self.alive);
-        let played = stream::iter(script).then(move |(wait, event)| {
-            let alive = Arc::clone(&alive);
-            async move {
-                sleep(Duration::from_millis(wait)).await;
-                drop(alive);
-                event.map_err(|kind| ProviderError::upstream("fake", kind, ""))
-            }
-        });
-        played.boxed()
-    }
-}
-
-fn ask() -> Ask {
-    Ask {
-        turn: Turn(1),
-        instructions: "".into(),
-        messages: vec![],
-        tools: Arc::new([]),
-        now: "2026-11-20T09:05:00+01:00[Europe/Rome]".parse().unwrap(),
-        language: Language::Italian,
-        caller: None,
-    }
-}
-
-fn words(text: &str) -> Result<LlmEvent, Kind> {
-    Ok(LlmEvent::Words(text.into()))
-}
+use providers_fakes::{DONE, FakeLlm, Script, ask, words};
 
 fn tool(id: &str) -> Result<LlmEvent, Kind> {
     Ok(LlmEvent::Tool { id: id.into(), name: "book_appointment".into(), arguments: "{}".into() })
 }
 
-const DONE: Result<LlmEvent, Kind> = Ok(LlmEvent::Done(Finish::Said));
-
-fn says(after: u64, text: &str) -> Script {
+fn says(after: u64, text: &str) -> Script<LlmEvent> {
     vec![(after, words(text)), (0, DONE)]
 }
 
@@ -100,7 +30,7 @@ fn fixed(after_ms: u64) -> HedgeSettings {
     HedgeSettings { after_ms: Some(after_ms), budget_percent: 100, ..HedgeSettings::default() }
 }
 
-fn hedge(first: &Arc<Fake>, second: &Arc<Fake>, settings: HedgeSettings) -> Hedge {
+fn hedge(first: &Arc<FakeLlm>, second: &Arc<FakeLlm>, settings: HedgeSettings) -> Hedge {
     Hedge::new(first.clone(), second.clone(), settings)
 }
 
@@ -127,7 +57,7 @@ async fn said(hedge: &Hedge) -> (String, Option<Kind>, u64) {
 
 #[tokio::test(start_paused = true)]
 async fn who_answers_in_time_is_asked_once() {
-    let (first, second) = (Fake::new([says(299, "uno")]), Fake::new([says(0, "due")]));
+    let (first, second) = (FakeLlm::new([says(299, "uno")]), FakeLlm::new([says(0, "due")]));
     let hedge = hedge(&first, &second, fixed(300));
     assert_eq!(said(&hedge).await, ("uno".into(), None, 299));
     assert_eq!((first.asked(), second.asked()), (1, 0));
@@ -140,7 +70,7 @@ async fn who_is_late_competes_with_a_second_answer() {
         (450, 200, "uno", 450, Outcome::First),
         (60_000, 900, "due", 1_200, Outcome::Second),
     ] {
-        let (first, second) = (Fake::new([says(first_ms, "uno")]), Fake::new([says(second_ms, "due")]));
+        let (first, second) = (FakeLlm::new([says(first_ms, "uno")]), FakeLlm::new([says(second_ms, "due")]));
         let hedge = hedge(&first, &second, fixed(300));
         assert_eq!(said(&hedge).await, (expected.into(), None, ms));
         assert_eq!((first.asked(), second.asked(), hedge.count(outcome)), (1, 1, 1));
@@ -151,7 +81,7 @@ async fn who_is_late_competes_with_a_second_answer() {
 async fn the_one_that_is_not_kept_is_dropped_at_once() {
     let slow = vec![(5_000, words("uno")), (5_000, DONE)];
     let long = vec![(100, words("due")), (2_000, words(" tre")), (0, DONE)];
-    let (first, second) = (Fake::new([slow]), Fake::new([long]));
+    let (first, second) = (FakeLlm::new([slow]), FakeLlm::new([long]));
     let hedge = hedge(&first, &second, fixed(300));
     let mut stream = hedge.reply(ask());
     assert_eq!(stream.next().await, Some(Ok(LlmEvent::Words("due".into()))));
@@ -168,16 +98,16 @@ async fn the_one_that_is_not_kept_is_dropped_at_once() {
 async fn the_failure_of_one_does_not_fail_the_other() {
     let dead = || vec![(100, Err(Kind::Cut))];
     // The second is dead: the first is waited for.
-    let (first, second) = (Fake::new([says(2_000, "uno")]), Fake::new([dead()]));
+    let (first, second) = (FakeLlm::new([says(2_000, "uno")]), FakeLlm::new([dead()]));
     assert_eq!(said(&hedge(&first, &second, fixed(300))).await, ("uno".into(), None, 2_000));
     // The first dies while it is late: the second answers.
-    let (first, second) = (Fake::new([vec![(350, Err(Kind::Stalled))]]), Fake::new([says(800, "due")]));
+    let (first, second) = (FakeLlm::new([vec![(350, Err(Kind::Stalled))]]), FakeLlm::new([says(800, "due")]));
     assert_eq!(said(&hedge(&first, &second, fixed(300))).await, ("due".into(), None, 1_100));
     // Either ends without an answer.
-    let (first, second) = (Fake::new([says(2_000, "uno")]), Fake::new([vec![]]));
+    let (first, second) = (FakeLlm::new([says(2_000, "uno")]), FakeLlm::new([vec![]]));
     assert_eq!(said(&hedge(&first, &second, fixed(300))).await, ("uno".into(), None, 2_000));
     // Both die: the first one's error is told, once both have.
-    let (first, second) = (Fake::new([vec![(400, Err(Kind::Stalled))]]), Fake::new([dead()]));
+    let (first, second) = (FakeLlm::new([vec![(400, Err(Kind::Stalled))]]), FakeLlm::new([dead()]));
     let both = hedge(&first, &second, fixed(300));
     assert_eq!(said(&both).await, (String::new(), Some(Kind::Stalled), 400));
     assert_eq!(both.count(Outcome::Failed), 1);
@@ -185,7 +115,7 @@ async fn the_failure_of_one_does_not_fail_the_other() {
 
 #[tokio::test(start_paused = true)]
 async fn who_fails_in_time_is_not_asked_again() {
-    let (first, second) = (Fake::new([vec![(100, Err(Kind::Status(500)))]]), Fake::new([says(0, "due")]));
+    let (first, second) = (FakeLlm::new([vec![(100, Err(Kind::Status(500)))]]), FakeLlm::new([says(0, "due")]));
     assert_eq!(said(&hedge(&first, &second, fixed(300))).await, (String::new(), Some(Kind::Status(500)), 100));
     assert_eq!(second.asked(), 0, "whom to ask then is the fallback's affair");
 }
@@ -193,10 +123,10 @@ async fn who_fails_in_time_is_not_asked_again() {
 #[tokio::test(start_paused = true)]
 async fn an_empty_word_is_no_beginning_and_a_tool_is_one() {
     let opened = vec![(0, words("")), (2_000, words("uno")), (0, DONE)];
-    let (first, second) = (Fake::new([opened]), Fake::new([says(100, "due")]));
+    let (first, second) = (FakeLlm::new([opened]), FakeLlm::new([says(100, "due")]));
     assert_eq!(said(&hedge(&first, &second, fixed(300))).await, ("due".into(), None, 400));
     let asks = vec![(100, tool("a")), (5_000, DONE)];
-    let (first, second) = (Fake::new([asks]), Fake::new([says(0, "due")]));
+    let (first, second) = (FakeLlm::new([asks]), FakeLlm::new([says(0, "due")]));
     assert_eq!(answered(&hedge(&first, &second, fixed(300))).await, (String::new(), vec!["a".into()], None, 5_100));
     assert_eq!(second.asked(), 0);
 }
@@ -207,7 +137,7 @@ async fn a_tool_is_never_asked_for_twice() {
     for first_ms in (0..2_000).step_by(50) {
         for second_ms in (0..1_000).step_by(50) {
             let asks = |wait, id: &str| vec![(wait, tool(id)), (10, tool(&format!("{id}2"))), (10, DONE)];
-            let (first, second) = (Fake::new([asks(first_ms, "a")]), Fake::new([asks(second_ms, "b")]));
+            let (first, second) = (FakeLlm::new([asks(first_ms, "a")]), FakeLlm::new([asks(second_ms, "b")]));
             let (_, tools, end, _) = answered(&hedge(&first, &second, fixed(300))).await;
             assert!(tools == ["a", "a2"] || tools == ["b", "b2"], "{first_ms} {second_ms}: {tools:?}");
             assert_eq!(end, None);
@@ -219,8 +149,8 @@ async fn a_tool_is_never_asked_for_twice() {
 async fn late_is_what_is_later_than_four_of_five() {
     // The first ten answers take 100 to 1 000 ms; nothing is known before they have begun.
     let known = (1..=10).map(|tenth| says(tenth * 100, "uno"));
-    let first = Fake::new(known.chain([says(5_000, "uno")]));
-    let second = Fake::new([says(100, "due")]);
+    let first = FakeLlm::new(known.chain([says(5_000, "uno")]));
+    let second = FakeLlm::new([says(100, "due")]);
     let hedge = hedge(&first, &second, HedgeSettings { budget_percent: 100, ..HedgeSettings::default() });
     for _ in 0..10 {
         assert_eq!(hedge.late(), None);
@@ -233,8 +163,8 @@ async fn late_is_what_is_later_than_four_of_five() {
 
 #[tokio::test(start_paused = true)]
 async fn a_quick_model_is_not_asked_twice_for_nothing() {
-    let first = Fake::new((0..10).map(|_| says(20, "uno")).chain([says(200, "uno")]));
-    let second = Fake::new([says(0, "due")]);
+    let first = FakeLlm::new((0..10).map(|_| says(20, "uno")).chain([says(200, "uno")]));
+    let second = FakeLlm::new([says(0, "due")]);
     let hedge = hedge(&first, &second, HedgeSettings { budget_percent: 100, ..HedgeSettings::default() });
     for _ in 0..20 {
         assert_eq!(said(&hedge).await.0, "uno");
@@ -244,7 +174,7 @@ async fn a_quick_model_is_not_asked_twice_for_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_model_that_is_slow_for_everybody_is_asked_a_fifth_more_and_no_more() {
-    let (first, second) = (Fake::new([says(2_000, "uno")]), Fake::new([says(2_000, "due")]));
+    let (first, second) = (FakeLlm::new([says(2_000, "uno")]), FakeLlm::new([says(2_000, "due")]));
     let hedge = hedge(&first, &second, HedgeSettings { after_ms: Some(300), ..HedgeSettings::default() });
     for question in 1..=200 {
         assert_eq!(said(&hedge).await, ("uno".into(), None, 2_000));
@@ -256,8 +186,8 @@ async fn a_model_that_is_slow_for_everybody_is_asked_a_fifth_more_and_no_more() 
 
 #[tokio::test(start_paused = true)]
 async fn what_is_saved_up_is_bounded() {
-    let first = Fake::new((0..100).map(|_| says(10, "uno")).chain([says(2_000, "uno")]));
-    let second = Fake::new([says(2_000, "due")]);
+    let first = FakeLlm::new((0..100).map(|_| says(10, "uno")).chain([says(2_000, "uno")]));
+    let second = FakeLlm::new([says(2_000, "due")]);
     let hedge = hedge(&first, &second, HedgeSettings { after_ms: Some(300), ..HedgeSettings::default() });
     for _ in 0..100 {
         said(&hedge).await;
@@ -270,7 +200,7 @@ async fn what_is_saved_up_is_bounded() {
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_does_not_wait_drops_both() {
-    let (first, second) = (Fake::new([says(5_000, "uno")]), Fake::new([says(5_000, "due")]));
+    let (first, second) = (FakeLlm::new([says(5_000, "uno")]), FakeLlm::new([says(5_000, "due")]));
     let hedge = hedge(&first, &second, fixed(300));
     let mut stream = hedge.reply(ask());
     assert!(timeout(Duration::from_millis(1_000), stream.next()).await.is_err());

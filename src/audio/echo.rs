@@ -5,9 +5,11 @@
 //! subtracted: a caller who speaks over the echo makes it unlike.
 //!
 //! The comparison needs no clock. It looks for the last 120 ms heard anywhere in the last 950 ms that left, whatever
-//! lies between them.
+//! lies between them: roughly everywhere at once (a correlation by Fourier transform), then exactly where it is likely.
 
-use std::time::Duration;
+use std::{cell::RefCell, sync::Arc, time::Duration};
+
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex32};
 
 use super::Rate;
 
@@ -25,14 +27,33 @@ const WINDOW_MIN: usize = 240;
 const KEPT: usize = 3_800;
 /// What is kept besides.
 const SPARE: usize = 950;
-/// At every second sample, and then beside the best of them.
-const STEP: usize = 2;
-/// The most places this makes.
-const PLACES: usize = (KEPT - WINDOW_MIN) / STEP + 1;
-/// Places that are roughly so much of the roughly best one are compared exactly.
-const PROMISING: f32 = 0.6;
-/// The largest whole number of a sketch: 240 products of 2 900 by 2 900 are just below 2^31.
-const SKETCH_MAX: f32 = 2_900.0;
+/// Roughly it is looked for at half the rate, everywhere at once, by a Fourier transform of this length: what is looked
+/// for slides over the past without meeting its own end.
+const LONG: usize = 2_048;
+const _: () = assert!(KEPT / 2 <= LONG);
+/// Places that are roughly so much (0.7 of it, squared) of the roughly best one are compared exactly.
+const PROMISING: f32 = 0.5;
+
+/// Room for the sums of one comparison: one for each thread, because no call needs it for longer, and because clearing it
+/// anew would be a part of what comparing costs.
+struct Room {
+    there: Arc<dyn RealToComplex<f32>>,
+    back: Arc<dyn ComplexToReal<f32>>,
+    scratch: Vec<Complex32>,
+    /// What the transforms begin and end with, and their tones.
+    sound: [f32; LONG],
+    past_tones: [Complex32; LONG / 2 + 1],
+    window_tones: [Complex32; LONG / 2 + 1],
+    /// What has left, and the energy of it from each second sample on.
+    past: [f32; KEPT],
+    energies: [f32; KEPT / 2],
+    /// How much it is roughly like the window from each second sample on, squared.
+    rough: [f32; KEPT / 2],
+}
+
+thread_local! {
+    static ROOM: RefCell<Box<Room>> = RefCell::new(Box::new(Room::new()));
+}
 
 /// Remembers what has just left, 9 KiB of it.
 ///
@@ -81,7 +102,7 @@ impl EchoGuard {
                 self.past.drain(..self.past.len() - KEPT);
             }
             // A difference of means: nearly always within half of the range, never far beyond it.
-            self.down.push(piece, rate, |sample| self.past.push(sample.round() as i16));
+            self.down.push(piece, rate, |sample| self.past.push((sample + 0.5f32.copysign(sample)) as i16));
         }
     }
 
@@ -101,43 +122,52 @@ impl EchoGuard {
         if window.len() < WINDOW_MIN || energy < window.len() as f32 {
             return 0.0;
         }
-        let mut past = [0.0f32; KEPT];
-        for (past, kept) in past.iter_mut().zip(&self.past[self.past.len() - KEPT..]) {
+        ROOM.with_borrow_mut(|room| room.search(window, energy, &self.past[self.past.len() - KEPT..]))
+    }
+}
+
+impl Room {
+    fn new() -> Self {
+        let mut planner = RealFftPlanner::new();
+        let (there, back) = (planner.plan_fft_forward(LONG), planner.plan_fft_inverse(LONG));
+        let scratch = vec![Complex32::ZERO; there.get_scratch_len().max(back.get_scratch_len())];
+        Self {
+            there,
+            back,
+            scratch,
+            sound: [0.0; LONG],
+            past_tones: [Complex32::ZERO; LONG / 2 + 1],
+            window_tones: [Complex32::ZERO; LONG / 2 + 1],
+            past: [0.0; KEPT],
+            energies: [0.0; KEPT / 2],
+            rough: [0.0; KEPT / 2],
+        }
+    }
+
+    /// How much the window, of this energy, is like some place of the past.
+    fn search(&mut self, window: &[f32], energy: f32, kept: &[i16]) -> f32 {
+        for (past, kept) in self.past.iter_mut().zip(kept) {
             *past = f32::from(*kept);
         }
-        let past = &past[..];
-        // The energy of the past window, moved along with it; sums of squares of small numbers, exact enough in f64.
-        let square = |at: usize| f64::from(past[at]) * f64::from(past[at]);
-        let mut past_energy: f64 = (0..window.len()).map(square).sum();
-        // Where, roughly: the louder half of it, at half the rate, in whole numbers, of which a machine multiplies eight
-        // at a time. Comparing exactly everywhere took three quarters of a call in which both speak.
-        let (sketch, past_sketch) = (Sketch::<{ WINDOW / 2 }>::new(window), Sketch::<{ KEPT / 2 }>::new(past));
-        let (first, second) = sketch.of[..window.len() / 2].split_at(window.len() / 4);
-        let late = whole_dot(second, second) > whole_dot(first, first);
-        let (half, from) = if late { (second, first.len()) } else { (first, 0) };
-        let mut rough = [0.0f32; PLACES];
-        let mut energies = [0.0f32; PLACES];
-        let places = (KEPT - window.len()) / STEP + 1;
-        for at in 0..places {
-            energies[at] = past_energy as f32;
+        self.weigh(window.len() / 2);
+        self.correlate(window);
+        let Self { past, energies, rough, .. } = self;
+        let places = (KEPT - window.len()) / 2 + 1;
+        let rough = &mut rough[..places];
+        for ((rough, sum), energy) in rough.iter_mut().zip(&self.sound).zip(&*energies) {
             // Where nothing was said nothing comes back.
-            if past_energy >= 1.0 {
-                let sum = whole_dot(half, &past_sketch.of[at + from..at + from + half.len()]);
-                rough[at] = sum.unsigned_abs() as f32 / energies[at].sqrt();
-            }
-            for gone in (at * STEP..(at + 1) * STEP).take_while(|_| at + 1 < places) {
-                past_energy += square(gone + window.len()) - square(gone);
-            }
+            *rough = if *energy < 1.0 { 0.0 } else { sum * sum / energy };
         }
-        let rough = &rough[..places];
-        let promising = rough.iter().copied().fold(0.0, f32::max) * PROMISING;
+        let promising = (highest(rough) * PROMISING).max(f32::MIN_POSITIVE);
         let mut best = (0.0f32, 0);
         for at in 0..places {
-            let summit = rough[at] >= rough[at.saturating_sub(1)] && rough[at] >= rough[(at + 1).min(places - 1)];
-            if summit && rough[at] >= promising && rough[at] > 0.0 {
-                let like = like(window, energy, &past[at * STEP..at * STEP + window.len()], energies[at]);
+            if rough[at] < promising {
+                continue;
+            }
+            if rough[at] >= rough[at.saturating_sub(1)] && rough[at] >= rough[(at + 1).min(places - 1)] {
+                let like = like(window, energy, &past[2 * at..2 * at + window.len()], energies[at]);
                 if like > best.0 {
-                    best = (like, at * STEP);
+                    best = (like, 2 * at);
                 }
             }
         }
@@ -148,32 +178,53 @@ impl EchoGuard {
         });
         beside.fold(best.0, f32::max).min(1.0)
     }
-}
 
-/// A sound at half its rate and in whole numbers of twelve bits: sums of 240 products of them fit into 32 bits.
-struct Sketch<const N: usize> {
-    of: [i16; N],
-}
-
-impl<const N: usize> Sketch<N> {
-    fn new(sound: &[f32]) -> Self {
-        let pairs = || sound.as_chunks::<2>().0.iter().map(|pair| pair[0] + pair[1]);
-        let loudest = pairs().fold(1.0f32, |loudest, pair| loudest.max(pair.abs()));
-        let mut of = [0; N];
-        for (of, pair) in of.iter_mut().zip(pairs()) {
-            *of = (pair * (SKETCH_MAX / loudest)) as i16;
+    /// How much the window is like the past from each second sample of it on, not normalised; both at half their rate.
+    fn correlate(&mut self, window: &[f32]) {
+        for (sound, tones) in [(&self.past[..], &mut self.past_tones), (window, &mut self.window_tones)] {
+            let (pairs, _) = sound.as_chunks::<2>();
+            let (halved, rest) = self.sound.split_at_mut(pairs.len());
+            for (halved, pair) in halved.iter_mut().zip(pairs) {
+                *halved = pair[0] + pair[1];
+            }
+            rest.fill(0.0);
+            let scratch = &mut self.scratch[..self.there.get_scratch_len()];
+            self.there.process_with_scratch(&mut self.sound, tones, scratch).expect("the lengths of the plan");
         }
-        Self { of }
+        let tones = &mut self.past_tones;
+        for (tone, window) in tones.iter_mut().zip(&self.window_tones) {
+            *tone *= window.conj();
+        }
+        // What only rounding has left there would be refused.
+        (tones[0].im, tones[LONG / 2].im) = (0.0, 0.0);
+        let scratch = &mut self.scratch[..self.back.get_scratch_len()];
+        self.back.process_with_scratch(tones, &mut self.sound, scratch).expect("the lengths of the plan");
+    }
+
+    /// The energy of so many pairs of samples of the past, from each pair on.
+    fn weigh(&mut self, pairs: usize) {
+        let squares = &mut self.sound;
+        for (square, pair) in squares.iter_mut().zip(self.past.as_chunks::<2>().0) {
+            *square = pair[0] * pair[0] + pair[1] * pair[1];
+        }
+        // Moved along, in numbers wide enough that nothing is left behind.
+        let mut energy: f64 = squares[..pairs].iter().copied().map(f64::from).sum();
+        for (at, energies) in self.energies[..=KEPT / 2 - pairs].iter_mut().enumerate() {
+            *energies = energy as f32;
+            energy += f64::from(squares[at + pairs]) - f64::from(squares[at]);
+        }
     }
 }
 
-fn whole_dot(a: &[i16], b: &[i16]) -> i32 {
-    let product = |(a, b): (&i16, &i16)| i32::from(*a) * i32::from(*b);
-    // Of a fixed length: only so the compiler multiplies eight at once.
-    let (a, a_rest) = a.as_chunks::<40>();
-    let (b, b_rest) = b.as_chunks::<40>();
-    let sum: i32 = a.iter().zip(b).map(|(a, b)| a.iter().zip(b).map(product).sum::<i32>()).sum();
-    sum + a_rest.iter().zip(b_rest).map(product).sum::<i32>()
+fn highest(of: &[f32]) -> f32 {
+    let mut highest = [0.0f32; 16];
+    let (chunks, rest) = of.as_chunks::<16>();
+    for chunk in chunks {
+        for at in 0..16 {
+            highest[at] = if chunk[at] > highest[at] { chunk[at] } else { highest[at] };
+        }
+    }
+    highest.iter().chain(rest).copied().fold(0.0, f32::max)
 }
 
 /// The normalised correlation with one stretch of the past.
@@ -205,6 +256,19 @@ impl Down {
     fn push(&mut self, samples: &[i16], rate: Rate, mut give: impl FnMut(f32)) {
         // The rate may have changed since; a phase beyond it would give two samples at once.
         self.phase = self.phase.min(rate.hz() - 1);
+        let mut samples = samples;
+        if self.phase == 0 && rate.hz().is_multiple_of(HZ) {
+            // The usual rates, whole samples of ours at a time.
+            let each = (rate.hz() / HZ) as usize;
+            let scale = 1.0 / each as f32;
+            let whole = samples.chunks_exact(each);
+            samples = whole.remainder();
+            for some in whole {
+                let mean = some.iter().map(|sample| i32::from(*sample)).sum::<i32>() as f32 * scale;
+                give(mean - self.last);
+                self.last = mean;
+            }
+        }
         for sample in samples {
             self.sum += f32::from(*sample);
             self.count += 1;

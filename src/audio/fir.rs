@@ -18,7 +18,7 @@ pub(super) struct Fir {
     down: usize,
     /// Weights in a set: a multiple of [`CHUNK`].
     taps: usize,
-    /// The sets, in 1 / [`UNIT`].
+    /// The sets; [`UNIT_BITS`] after the point.
     weights: Vec<i16>,
     /// The first place is on a sample, and its weights say so: it is copied.
     copies: bool,
@@ -37,7 +37,7 @@ const CHUNK: usize = 32;
 /// The most sets of weights worth having.
 const UP_MAX: usize = 6;
 /// A weight of one. Twice as much and the loudest sound could overflow a sum.
-const UNIT: f64 = 16_384.0;
+const UNIT_BITS: u32 = 14;
 /// Periods of the lower rate that are looked at to either side.
 const SIDE: usize = 16;
 /// How steep against how deep the filter is: 70 dB.
@@ -68,7 +68,7 @@ impl Fir {
                 })
                 .collect();
             let sum: f64 = set.iter().sum();
-            weights.extend(set.iter().map(|weight| (weight / sum * UNIT).round() as i16));
+            weights.extend(set.iter().map(|weight| (weight / sum * f64::from(1 << UNIT_BITS)).round() as i16));
         }
         let copies = weights.iter().take(taps).filter(|weight| **weight != 0).count() == 1;
         let mut this = Self { up, down, taps, weights, copies, past: Vec::new(), at: 0, place: 0, zeros: 0 };
@@ -91,35 +91,66 @@ impl Fir {
             self.past.extend_from_slice(piece);
             let sounding = piece.iter().rposition(|sample| *sample != 0);
             self.zeros = sounding.map_or(self.zeros + piece.len(), |last| piece.len() - 1 - last);
+            let ready = self.ready();
             // Of nothing but zeros comes nothing but zeros.
-            let silent = self.zeros >= self.past.len();
-            while let Some(around) = self.past.get(self.at..self.at + self.taps) {
-                out.push(if silent {
-                    0
-                } else if self.copies && self.place == 0 {
-                    around[self.taps / 2 - 1]
-                } else {
-                    weigh(around, &self.weights[self.place * self.taps..][..self.taps])
-                });
-                self.place += self.down;
-                self.at += self.place / self.up;
-                self.place %= self.up;
+            if self.zeros >= self.past.len() {
+                out.resize(out.len() + ready, 0);
+            } else {
+                match self.taps / CHUNK {
+                    1 => self.weigh::<1>(ready, out),
+                    2 => self.weigh::<2>(ready, out),
+                    3 => self.weigh::<3>(ready, out),
+                    4 => self.weigh::<4>(ready, out),
+                    5 => self.weigh::<5>(ready, out),
+                    _ => self.weigh::<6>(ready, out),
+                }
             }
+            let places = self.place + ready * self.down;
+            self.place = places % self.up;
+            self.at += places / self.up;
             let done = self.at.min(self.past.len());
             self.past.drain(..done);
             self.at -= done;
         }
     }
+
+    /// How many samples of the output have all their weights' samples.
+    fn ready(&self) -> usize {
+        match self.past.len().checked_sub(self.at + self.taps) {
+            Some(room) => ((room + 1) * self.up - self.place).div_ceil(self.down),
+            None => 0,
+        }
+    }
+
+    /// The next samples of the output. How many weights a sum has is known to the compiler, and nothing is divided in
+    /// between: both only because they are most of what a frame of voice costs.
+    fn weigh<const CHUNKS: usize>(&self, ready: usize, out: &mut Vec<i16>) {
+        let (mut at, mut place) = (self.at, self.place);
+        out.extend((0..ready).map(|_| {
+            let around = &self.past[at..at + CHUNKS * CHUNK];
+            let sample = if self.copies && place == 0 {
+                around[CHUNKS * CHUNK / 2 - 1]
+            } else {
+                sum::<CHUNKS>(around, &self.weights[place * CHUNKS * CHUNK..][..CHUNKS * CHUNK])
+            };
+            place += self.down;
+            while place >= self.up {
+                place -= self.up;
+                at += 1;
+            }
+            sample
+        }));
+    }
 }
 
-fn weigh(sound: &[i16], weights: &[i16]) -> i16 {
-    // Of a fixed length: only so the compiler multiplies eight at once.
+fn sum<const CHUNKS: usize>(sound: &[i16], weights: &[i16]) -> i16 {
     let (sound, weights) = (sound.as_chunks::<CHUNK>().0, weights.as_chunks::<CHUNK>().0);
-    let chunk = |(sound, weights): (&[i16; CHUNK], &[i16; CHUNK])| -> i32 {
-        sound.iter().zip(weights).map(|(sample, weight)| i32::from(*sample) * i32::from(*weight)).sum()
-    };
-    let sum: i32 = sound.iter().zip(weights).map(chunk).sum();
-    ((sum + (UNIT as i32 >> 1)) / UNIT as i32).clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
+    let mut sum = 0;
+    for chunk in 0..CHUNKS {
+        let products = sound[chunk].iter().zip(&weights[chunk]);
+        sum += products.map(|(sample, weight)| i32::from(*sample) * i32::from(*weight)).sum::<i32>();
+    }
+    ((sum + (1 << (UNIT_BITS - 1))) >> UNIT_BITS).clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
 }
 
 fn sinc(x: f64) -> f64 {

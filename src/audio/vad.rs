@@ -398,31 +398,30 @@ impl Neural {
 
     /// The evidence of 10 ms, and how late it is.
     fn evidence(&mut self, step: &[i16; STEP], power: f32, sure: bool) -> (Evidence, u64) {
-        let (mut frame, mut power, mut delay) = (step.map(f32::from), power, 0);
+        let (mut frame, mut cleaned, mut power, mut delay) = (step.map(f32::from), *step, power, 0);
         self.noise.above(level::db(power), self.probability < 0.3);
         self.noisy = self.noise.level > if self.noisy { Self::CALM } else { Self::NOISY };
         if let (Some(suppressor), true) = (&mut self.suppressor, self.noisy) {
             suppressor.analyze(&frame);
             suppressor.process(&mut frame);
+            cleaned = frame.map(|sample| sample as i16);
             power = frame.iter().map(|sample| sample * sample).sum::<f32>() / STEP as f32;
             delay = Self::DELAY;
         }
         let level = level::db(power);
         let above = self.floor.above(level, self.probability < 0.3);
         self.quiet = if above > Self::STIR { 0 } else { self.quiet.saturating_add(1) };
-        self.think(&frame);
+        self.voicing.push(&frame);
+        self.think(&cleaned);
         let loud = above > LOUD;
         let ask = loud && self.probability >= Self::PITCH_FROM && !(sure && self.probability >= Self::PITCH_TO);
         let pitch = ask && self.voicing.strength() >= Self::PITCH;
         (Evidence { probability: self.probability, loud, pitch, level }, delay)
     }
 
-    fn think(&mut self, frame: &[f32; STEP]) {
-        self.voicing.push(frame);
+    fn think(&mut self, cleaned: &[i16; STEP]) {
         self.cleaned.copy_within(STEP.., 0);
-        for (cleaned, sample) in self.cleaned[Self::CLEANED - STEP..].iter_mut().zip(frame) {
-            *cleaned = *sample as i16;
-        }
+        self.cleaned[Self::CLEANED - STEP..].copy_from_slice(cleaned);
         self.unheard = (self.unheard + STEP).min(Self::CLEANED);
         if self.quiet > Self::QUIET && self.probability < 0.3 {
             self.probability = 0.0;

@@ -35,6 +35,7 @@ mod said;
 mod times;
 pub(crate) mod words;
 
+pub use numbers::italian_number;
 pub use said::{say_date, say_phone, say_plate, say_time};
 use words::{Word, words};
 

@@ -84,7 +84,8 @@ pub const LOST_MAX: usize = 32;
 /// Questions asked ahead for one utterance. More, and the model is asked when the caller has finished.
 pub const AHEAD_MAX: u32 = 2;
 
-/// Bytes kept of an answer that was asked for ahead. A longer one is forgotten, and asked for when the caller has finished.
+/// Bytes kept of an answer that was asked for ahead. A longer one is forgotten, and asked for when the caller has
+/// finished.
 pub const AHEAD_CHARS_MAX: usize = 32 * 1024;
 
 /// Words that stand still for so long may be all that is said.

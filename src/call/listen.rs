@@ -8,8 +8,8 @@ use std::{
 
 use super::{
     Action, Actions, AudioIn, SttEvent, VadSettings,
-    limits::{STALE_TEXT, STALL, STALL_MAX},
-    loudness::Loudness,
+    limits::{STALL, STALL_MAX},
+    taken::Taken,
     utterance::Utterance,
 };
 use crate::audio::{CodecError, Ear, Heard, Key, Line, Rate, SILENCE_DB, level_db};
@@ -65,21 +65,6 @@ pub(crate) struct Listen {
     voice: Option<f32>,
     /// Samples of the caller received, at 16 kHz.
     pub(crate) samples_in: u64,
-}
-
-/// An utterance that was taken as complete.
-#[derive(Debug)]
-struct Taken {
-    /// What was understood.
-    text: String,
-    /// When it was taken.
-    at: Instant,
-    /// The commit that the recogniser has not answered.
-    pending: Option<u32>,
-    /// Nothing was understood, and so nothing answered: should words come after all, they are heard.
-    silent: bool,
-    /// How loud it was: words that come so late are as loud as it.
-    loudness: Loudness,
 }
 
 /// What a piece of audio brought.
@@ -204,8 +189,10 @@ impl Listen {
         if !text.is_empty() {
             self.text_at = Some(now);
             self.text_position = self.ear.position();
-            if self.is_stale(now, text) {
-                let Some(more) = self.more_than_taken(text) else { return false };
+            if let Some(taken) = &self.taken
+                && taken.owns(now, text, self.utterance.is_some())
+            {
+                let Some(more) = taken.more_in(text) else { return false };
                 return self.recognised_more(event, more);
             }
             began = self.utterance.is_none();
@@ -229,28 +216,6 @@ impl Listen {
             utterance.hear(event);
         }
         began
-    }
-
-    /// A text that comes after the utterance was taken as complete, and still belongs to it.
-    fn is_stale(&self, now: Instant, text: &str) -> bool {
-        let Some(Taken { text: taken, at, pending, silent, .. }) = &self.taken else { return false };
-        if *silent || now >= *at + STALE_TEXT {
-            return false;
-        }
-        // Finals come before the answer to their commit, so with that answer still out this text is an old one.
-        pending.is_some()
-            || self.utterance.is_none()
-                && !taken.is_empty()
-                && (super::words::contains(taken, text) || super::words::contains(text, taken))
-    }
-
-    /// The answer to a commit may say more than what was taken before it came: the caller had gone on by then. The rest of
-    /// it is new.
-    fn more_than_taken(&self, text: &str) -> Option<String> {
-        let taken = self.taken.as_ref().filter(|taken| taken.pending.is_some() && !taken.text.is_empty())?;
-        let (tokens, known) = (text.split_whitespace().collect::<Vec<_>>(), super::words::words(&taken.text));
-        let same = (1..tokens.len()).find(|count| super::words::words(&tokens[..*count].join(" ")) == known)?;
-        Some(tokens[same..].join(" "))
     }
 
     fn recognised_more(&mut self, event: &SttEvent, more: String) -> bool {

@@ -28,6 +28,7 @@ mod interruption;
 mod keypad;
 mod listen;
 mod loudness;
+mod taken;
 mod utterance;
 mod words;
 

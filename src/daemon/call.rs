@@ -24,7 +24,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   pronto call ws://127.0.0.1:18789/v1/stream/officina-rossi --token officina-rossi-demo-token
-      what is typed is spoken, a line at a time; an empty end (Ctrl-D) hangs up
+      what is typed is spoken, a line at a time; Ctrl-D hangs up
   pronto call ws://127.0.0.1:18789/v1/stream/officina-rossi --token ... --say 'vorrei prenotare un tagliando' \\
       --say 'martedì alle nove' --record call.wav
   pronto call ws://127.0.0.1:18789/twilio/officina-rossi --dialect twilio --token ... --scenario caller.toml")]

@@ -4,6 +4,7 @@
 //! telephones it over a real WebSocket in real time. What was promised is checked afterwards; what did not happen is
 //! said, and the exit code says so too.
 
+mod running;
 pub mod shop;
 mod tell;
 mod verdict;
@@ -13,14 +14,14 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::Context;
 use clap::Args;
 use jiff::civil::DateTime;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
+pub use running::Running;
 pub use verdict::{CUT_MAX, OWN_MAX, Verdict};
 pub use watch::Line;
 
@@ -29,7 +30,6 @@ use super::{call::Dialect, terminal::Terminal};
 use crate::{
     audio::Format,
     booking::{Appointment, Query},
-    gateway::{self, DrainSettings, Gateway},
     load::{
         caller::{Conversation, Lines, Placement, Scenario, Wire, call},
         lab::{Lab, LabSettings, journal::Page},
@@ -158,16 +158,14 @@ impl Play {
         let directory = Arc::new(Directory::new());
         directory.put(Arc::new(tenant));
         let watcher = Arc::new(Watcher::new(lines.clone()));
-        let listener = gateway::listen(([127, 0, 0, 1], 0).into()).context("no free port on 127.0.0.1")?;
-        let address = listener.local_addr().context("the gateway's port cannot be read")?;
-        let running = Running::start(directory, Arc::clone(&watcher), listener);
+        let running = Running::start(directory, Some(Arc::<Watcher>::clone(&watcher)))?;
 
         let (wire, path) = match self.dialect {
             Dialect::Vapi => (Wire::Vapi(Format::PCM_WIDE), format!("v1/stream/{id}")),
             Dialect::Twilio => (Wire::Twilio, format!("twilio/{id}")),
         };
         let placement = Placement {
-            address: format!("ws://{address}/{path}"),
+            address: format!("{}/{path}", running.address()),
             token: Some(token.into()),
             from: Some(shop::CALLER.into()),
             wire,
@@ -205,29 +203,6 @@ impl Play {
             lab: journal,
             expected,
         })
-    }
-}
-
-/// The gateway while it runs.
-struct Running {
-    stop: oneshot::Sender<()>,
-    done: JoinHandle<()>,
-}
-
-impl Running {
-    fn start(directory: Arc<Directory>, watcher: Arc<Watcher>, listener: TcpListener) -> Self {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let drain = DrainSettings { finish_s: 5, goodbye_s: 1 };
-        let settings = gateway::Settings { drain, ..gateway::Settings::default() };
-        let gateway = Gateway::new(directory, settings).watched_by(watcher);
-        let done = tokio::spawn(gateway.run(listener, async { drop(stopped.await) }));
-        Self { stop, done }
-    }
-
-    async fn stop(self) -> anyhow::Result<()> {
-        let _ = self.stop.send(());
-        let ended = tokio::time::timeout(Duration::from_secs(30), self.done).await;
-        ended.context("the gateway does not stop")?.context("the gateway panicked")
     }
 }
 

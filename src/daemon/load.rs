@@ -8,10 +8,11 @@
 
 mod capacity;
 mod compare;
+mod folder;
 mod live;
+mod metrics;
 mod offer;
 mod overload;
-mod page;
 mod rig;
 pub mod shop;
 mod watch;

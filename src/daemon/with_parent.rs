@@ -1,5 +1,5 @@
-//! A process that must not outlive the one that started it: `pronto load` starts gateways and labs, and whatever becomes of
-//! it (Ctrl-C, a bug, SIGKILL), nothing of it goes on.
+//! A process that must not outlive the one that started it: `pronto load` starts gateways and labs, and whatever
+//! becomes of it (Ctrl-C, a bug, SIGKILL), nothing of it goes on.
 
 use std::io;
 

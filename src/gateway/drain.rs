@@ -40,8 +40,8 @@ impl Step {
     }
 }
 
-/// How long a shutdown may take: `[drain]` in the daemon's file. Together with two seconds for closing it must fit in
-/// the grace period of whoever stops the process (30 s on Kubernetes unless told otherwise).
+/// How long a shutdown may take: `[gateway.drain]` in the daemon's file. Together with two seconds for closing it must
+/// fit in the grace period of whoever stops the process (30 s on Kubernetes unless told otherwise).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DrainSettings {

@@ -1,10 +1,10 @@
-//! The gateway's pulse: how late its tasks come to run. When the processor is not enough for the calls under way, one more
-//! would spoil all of them; it is turned away at the door, before anything was done for it.
+//! The gateway's pulse: how late its tasks come to run. When the processor is not enough for the calls under way, one
+//! more would spoil all of them; it is turned away at the door, before anything was done for it.
 //!
-//! A beat is due every 20 ms, and its lateness is what any task waits for a worker. What the latest tenth of the beats of
-//! half a second have in common decides: a machine that stands still for a moment is late once and is not busy, one that is
-//! late again and again is. The later, the fewer calls may begin between two looks at it, so that a crowd at the door is not
-//! let in before its weight is felt.
+//! A beat is due every 20 ms, and its lateness is what any task waits for a worker. What the latest tenth of the beats
+//! of half a second have in common decides: a machine that stands still for a moment is late once and is not busy, one
+//! that is late again and again is. The later, the fewer calls may begin between two looks at it, so that a crowd at
+//! the door is not let in before its weight is felt.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -63,7 +63,8 @@ impl Pulse {
     }
 }
 
-/// How many calls may begin until the next look: many when nothing is late, a few when something is, none from the most on.
+/// How many calls may begin until the next look: many when nothing is late, a few when something is, none from the most
+/// on.
 fn room(late_us: u32, max_us: u32, active: usize) -> u32 {
     if active < FROM || late_us < max_us / 4 {
         return AT_ONCE + active as u32 / 32;

@@ -6,7 +6,16 @@
 //! they call, and a [`report`] says what they heard.
 
 pub mod caller;
+mod chance;
 pub mod crowd;
 pub mod lab;
 pub mod report;
 pub mod shop;
+
+/// The example in the documentation of a room, which its tests read as users would write it.
+#[cfg(test)]
+fn documented(room: &str) -> String {
+    let example = room.lines().skip_while(|line| !line.contains("```toml")).skip(1);
+    let example = example.take_while(|line| !line.contains("```"));
+    example.map(|line| format!("{}\n", line.trim_start_matches("//!"))).collect()
+}

@@ -106,9 +106,23 @@ struct Begun<T> {
     /// Whose.
     at: usize,
     /// Its events so far.
-    events: Vec<T>,
+    events: VecDeque<T>,
     /// The rest of it.
     rest: BoxStream<'static, Result<T, ProviderError>>,
+}
+
+impl<T> Begun<T> {
+    /// The next event. A fuse is told of an engine that fails in the middle.
+    async fn next<E: ?Sized>(&mut self, engines: &Engines<E>) -> Option<Result<T, ProviderError>> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(Ok(event));
+        }
+        let next = self.rest.next().await;
+        if let Some(Err(error)) = &next {
+            engines.get(self.at).breaker.failed(Instant::now(), error);
+        }
+        next
+    }
 }
 
 impl<E: ?Sized> Engines<E> {
@@ -123,13 +137,13 @@ impl<E: ?Sized> Engines<E> {
         while let Some(at) = turns.next(self) {
             let engine = self.get(at);
             let mut rest = ask(&engine.engine);
-            let mut events = Vec::new();
+            let mut events = VecDeque::new();
             let first = async {
                 loop {
                     match rest.next().await {
                         Some(Ok(event)) => {
                             let begun = begins(&event);
-                            events.push(event);
+                            events.push_back(event);
                             if begun {
                                 return Ok(());
                             }
@@ -178,19 +192,9 @@ impl Llm for FallbackLlm {
     fn reply(&self, ask: Ask) -> BoxStream<'static, Result<LlmEvent, ProviderError>> {
         let engines = self.0.clone();
         flow(move |out| async move {
-            let begun = engines.begin(|engine| engine.reply(ask.clone()), |_| true).await?;
-            for event in begun.events {
-                out.put(event).await;
-            }
-            let mut rest = begun.rest;
-            while let Some(event) = rest.next().await {
-                match event {
-                    Ok(event) => out.put(event).await,
-                    Err(error) => {
-                        engines.get(begun.at).breaker.failed(Instant::now(), &error);
-                        return Err(error);
-                    }
-                }
+            let mut begun = engines.begin(|engine| engine.reply(ask.clone()), |_| true).await?;
+            while let Some(event) = begun.next(&engines).await {
+                out.put(event?).await;
             }
             Ok(())
         })
@@ -215,21 +219,11 @@ impl Tts for FallbackTts {
                 TtsEvent::Done => true,
                 TtsEvent::Words(_) => false,
             };
-            let begun = engines.begin(|engine| engine.speak(say.clone()), begins).await?;
+            let mut begun = engines.begin(|engine| engine.speak(say.clone()), begins).await?;
             let rate = engines.first.engine.capabilities().rate;
             let mut rates = Rates::new(engines.get(begun.at).engine.capabilities().rate, rate);
-            for event in begun.events {
-                rates.put(event, &out).await;
-            }
-            let mut rest = begun.rest;
-            while let Some(event) = rest.next().await {
-                match event {
-                    Ok(event) => rates.put(event, &out).await,
-                    Err(error) => {
-                        engines.get(begun.at).breaker.failed(Instant::now(), &error);
-                        return Err(error);
-                    }
-                }
+            while let Some(event) = begun.next(&engines).await {
+                rates.put(event?, &out).await;
             }
             Ok(())
         })

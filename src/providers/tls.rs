@@ -7,7 +7,16 @@ use rustls::{ClientConfig, RootCertStore};
 
 /// A client's TLS that offers these protocols.
 pub(crate) fn config(alpn: &[&[u8]]) -> ClientConfig {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    trusting(roots(), alpn)
+}
+
+/// The public authorities.
+pub(crate) fn roots() -> RootCertStore {
+    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+}
+
+/// The same for a client that trusts these authorities.
+pub(crate) fn trusting(roots: RootCertStore, alpn: &[&[u8]]) -> ClientConfig {
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring supports the default protocol versions")

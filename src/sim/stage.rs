@@ -1,23 +1,21 @@
-//! Plays a script: the part of the gateway's driver, in virtual time. Its parts: the caller's line, and the
-//! fakes in the place of engines.
+//! Plays a script: the part of the gateway's driver, in virtual time. Its parts: the agenda of what will happen, the
+//! caller's line, and the fakes in the place of engines.
 
+mod agenda;
 mod engines;
 mod line;
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, VecDeque},
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use self::agenda::{Agenda, Due, arrives};
 use super::{promises::Promises, random::Random, script::Script, sink::Sink, sound::Caller, trace::Trace};
 use crate::{
     audio::{Decoder, Encoder, Line},
-    call::{
-        Action, Actions, Call, ClauseId, Failed, Input, LlmEvent, Outcome, Setup, SttEvent, TtsEvent, Turn, Wake,
-        limits::STALL,
-    },
+    call::{Action, Actions, Call, ClauseId, Failed, Input, Setup, SttEvent, TtsEvent, Turn, Wake, limits::STALL},
     language::Language,
     privacy::Pii,
 };
@@ -27,34 +25,6 @@ use crate::{
 pub const fn stamp(turn: Turn) -> i16 {
     let code = 103 - (turn.0 % 40) as i16;
     (((2 * (code % 16) + 33) << (code / 16)) - 33) * 4
-}
-
-/// What will happen.
-#[derive(Debug, Clone, PartialEq)]
-enum Due {
-    Frame(u64),
-    /// A frame that the network kept back.
-    Late(u64),
-    Stt(SttEvent),
-    /// Words up to here are recognised.
-    Partial(Duration),
-    Final {
-        until: Duration,
-        commit: Option<u32>,
-    },
-    SttDies,
-    Llm(Turn, u32, LlmEvent),
-    LlmFails(Turn, u32, Failed),
-    Tts(Turn, ClauseId, TtsEvent),
-    /// The voice's stream is looked at again.
-    Voice,
-    TtsFails(Turn, ClauseId, Failed),
-    Tool(u32, Outcome),
-    Key(usize),
-    Control(usize),
-    HangUp,
-    Shutdown(Duration),
-    Mark(u32),
 }
 
 /// A promise that was not kept.
@@ -73,9 +43,8 @@ pub struct Stage {
     call: Call,
     origin: Instant,
     now: Duration,
-    due: BinaryHeap<Reverse<(Duration, u64)>>,
-    what: BTreeMap<u64, Due>,
-    next: u64,
+    /// What will happen.
+    agenda: Agenda,
     wake: Option<Wake>,
     actions: Actions,
     /// Every word, with the time its sound has come.
@@ -145,14 +114,12 @@ impl Stage {
             }
         }
         let sounds = script.utterances.iter().map(|utterance| utterance.at.clone());
-        let mut stage = Self {
+        Self {
             random: Random::new(seed),
             call: Call::new(setup).expect("a simulated line has a codec that is built in"),
             origin,
             now: Duration::ZERO,
-            due: BinaryHeap::new(),
-            what: BTreeMap::new(),
-            next: 0,
+            agenda: Agenda::new(&script, &words),
             wake: None,
             actions: Actions::new(),
             words,
@@ -176,9 +143,7 @@ impl Stage {
             trace: Trace::new(&script),
             promises: Promises::new(&script),
             script,
-        };
-        stage.plan();
-        stage
+        }
     }
 
     /// Plays the call to its end.
@@ -198,7 +163,7 @@ impl Stage {
     fn play_on(&mut self) -> Result<(), String> {
         self.step(Input::Answered)?;
         loop {
-            let event = self.due.peek().map(|Reverse((at, _))| *at);
+            let event = self.agenda.next_at();
             let wake = self.wake.map(|wake| wake.at.saturating_duration_since(self.origin));
             let at = match (event, wake) {
                 (Some(event), Some(wake)) => event.min(wake),
@@ -219,8 +184,7 @@ impl Stage {
             }
             if event == Some(at) {
                 self.nudge()?;
-                let Some(Reverse((_, number))) = self.due.pop() else { break };
-                let Some(due) = self.what.remove(&number) else { continue };
+                let Some(due) = self.agenda.pop() else { break };
                 self.happen(due)?;
             } else {
                 self.step(Input::Wake)?;
@@ -229,50 +193,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Everything that is known beforehand.
-    fn plan(&mut self) {
-        self.later(self.script.frame, Due::Frame(0));
-        let ears = self.script.ears;
-        if let Some(delay) = ears.partials {
-            for (end, _) in self.words.clone() {
-                self.later(end + delay, Due::Partial(end));
-            }
-        }
-        for utterance in self.script.utterances.clone() {
-            let end = arrives(&self.script, utterance.at.end);
-            if !ears.commits {
-                self.later(end + ears.finals, Due::Final { until: end, commit: None });
-            }
-            if let Some(delay) = ears.turns {
-                // An engine that ends a turn has said all of it before.
-                self.later(end + delay, Due::Final { until: end, commit: None });
-                self.later(end + delay, Due::Stt(SttEvent::End));
-            }
-        }
-        if let Some(at) = ears.dies {
-            self.later(at, Due::SttDies);
-        }
-        for (place, (at, _)) in self.script.keys.clone().into_iter().enumerate() {
-            self.later(at, Due::Key(place));
-        }
-        for (at, number) in self.script.marks_invented.clone() {
-            self.later(at, Due::Mark(number));
-        }
-        for (place, (at, _)) in self.script.controls.clone().into_iter().enumerate() {
-            self.later(at, Due::Control(place));
-        }
-        if let Some(at) = self.script.hang_up {
-            self.later(at, Due::HangUp);
-        }
-        if let Some((at, within)) = self.script.shutdown {
-            self.later(at, Due::Shutdown(within));
-        }
-    }
-
     fn later(&mut self, at: Duration, due: Due) {
-        self.due.push(Reverse((at, self.next)));
-        self.what.insert(self.next, due);
-        self.next += 1;
+        self.agenda.add(at, due);
     }
 
     /// Something scheduled happens.
@@ -518,11 +440,6 @@ impl Stage {
     fn instant(&self) -> Instant {
         self.origin + self.now
     }
-}
-
-/// When what was said at this time reaches the recogniser: after the network's stall.
-fn arrives(script: &Script, at: Duration) -> Duration {
-    script.stalls.iter().filter(|stall| stall.contains(&at)).map(|stall| stall.end).fold(at, Duration::max)
 }
 
 /// A plate is complete with seven letters and digits, a phone number with nine.

@@ -11,8 +11,10 @@ use jiff::civil::Date;
 use pronto::{
     audio::Format,
     booking::{Appointment, Query},
-    daemon::demo::shop::{CALLER, TOKEN, open, weekday},
-    gateway::{self, DrainSettings, Gateway},
+    daemon::demo::{
+        Running,
+        shop::{CALLER, TOKEN, open, weekday},
+    },
     load::{
         caller::{Conversation, Happened, Lines, Moment, Placement, Scenario, Wire, call},
         lab::{Lab, LabSettings, faults::Fault, journal::Endpoint, latency::Spread},
@@ -20,7 +22,7 @@ use pronto::{
     store::{SqliteStore, Store},
     tenant::{Directory, Tenant},
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 /// Books, answers whatever is asked again, and dials a number where nothing else is left.
 const SCENARIO: &str = r#"
@@ -172,15 +174,10 @@ impl Plan {
         let id = tenant.id().clone();
         let directory = Arc::new(Directory::new());
         directory.put(Arc::new(tenant));
-        let listener = gateway::listen(([127, 0, 0, 1], 0).into()).unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let drain = DrainSettings { finish_s: 5, goodbye_s: 1 };
-        let gateway = Gateway::new(directory, gateway::Settings { drain, ..gateway::Settings::default() });
-        let running = tokio::spawn(gateway.run(listener, async { drop(stopped.await) }));
+        let running = Running::start(directory, None).unwrap();
 
         let placement = Placement {
-            address: format!("ws://{address}/v1/stream/{id}"),
+            address: format!("{}/v1/stream/{id}", running.address()),
             token: Some(TOKEN.into()),
             from: Some(CALLER.into()),
             wire: Wire::Vapi(Format::PCM_WIDE),
@@ -212,8 +209,7 @@ impl Plan {
         };
         let too_long = tokio::time::sleep(Duration::from_secs(100));
         let conversation = call(&placement, lines, &mut told, too_long).await.unwrap();
-        let _ = stop.send(());
-        running.await.unwrap();
+        running.stop().await.unwrap();
         lab.stop().await;
 
         let store = SqliteStore::open(&books).await.unwrap();

@@ -9,10 +9,15 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt, stream::SplitSink};
 use pronto::{audio::g711, load::crowd::counted};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{sleep_until, timeout_at},
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::{
     WebSocketStream, accept_hdr_async,
     tungstenite::{
@@ -52,6 +57,33 @@ type Socket = WebSocketStream<TcpStream>;
 pub fn start() -> (SocketAddr, Shared) {
     let record = Shared::default();
     let shared = record.clone();
+    (serving(move |tcp| call(tcp, shared.clone())), record)
+}
+
+/// A proxy as stands before a gateway: TLS outside, with the test's certificate, and the fake behind it.
+pub fn behind_tls(target: SocketAddr) -> SocketAddr {
+    const TLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls");
+    let certificate = CertificateDer::from_pem_file(format!("{TLS}/localhost.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(format!("{TLS}/localhost.key")).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    serving(move |tcp| {
+        let acceptor = TlsAcceptor::from(Arc::new(config.clone()));
+        async move {
+            let Ok(mut outside) = acceptor.accept(tcp).await else { return };
+            let mut inside = TcpStream::connect(target).await.unwrap();
+            inside.set_nodelay(true).unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+        }
+    })
+}
+
+/// Answers every connection, in a runtime of its own.
+fn serving<F: Future<Output = ()> + Send + 'static>(answer: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -61,11 +93,11 @@ pub fn start() -> (SocketAddr, Shared) {
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
                 tcp.set_nodelay(true).unwrap();
-                tokio::spawn(call(tcp, shared.clone()));
+                tokio::spawn(answer(tcp));
             }
         });
     });
-    (told.recv().unwrap(), record)
+    told.recv().unwrap()
 }
 
 #[expect(clippy::result_large_err, reason = "the library's own type")]
@@ -266,8 +298,10 @@ async fn listen(socket: Socket, record: &Shared) {
 }
 
 async fn rubbish(socket: Socket) {
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut tcp = socket.into_inner();
     let _ = tcp.write_all(&[0xFF; 64]).await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    // It is the caller who hangs up.
+    let mut rest = [0; 1_024];
+    while tcp.read(&mut rest).await.is_ok_and(|read| read > 0) {}
 }

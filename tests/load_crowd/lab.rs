@@ -3,15 +3,16 @@
 use std::{fs, ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
 
 use pronto::{
-    daemon::demo::shop::{ID, TOKEN, open},
-    gateway::{self, DrainSettings, Gateway},
+    daemon::demo::{
+        Running,
+        shop::{ID, TOKEN, open},
+    },
     load::{
         crowd::{Measure, Plan, Sounds, Steering, Target, run},
         lab::{Lab, LabSettings, speech::Kind},
     },
     tenant::Directory,
 };
-use tokio::sync::oneshot;
 
 /// The silence that ends a turn in the example shop at the least.
 const SILENCE: Duration = Duration::from_millis(200);
@@ -28,12 +29,7 @@ async fn a_shop_on_the_lab_answers_everybody() {
     tenant.prepare().await;
     let directory = Arc::new(Directory::new());
     directory.put(Arc::new(tenant));
-    let listener = gateway::listen(([127, 0, 0, 1], 0).into()).unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let drain = DrainSettings { finish_s: 5, goodbye_s: 1 };
-    let gateway = Gateway::new(directory, gateway::Settings { drain, ..gateway::Settings::default() });
-    let running = tokio::spawn(gateway.run(listener, async { drop(stopped.await) }));
+    let running = Running::start(directory, None).unwrap();
 
     let text = format!(
         r#"
@@ -56,12 +52,11 @@ async fn a_shop_on_the_lab_answers_everybody() {
         "#
     );
     let plan = Plan::parse(&text, &folder).unwrap();
-    let target = Target::new(&format!("ws://{address}")).with_token(TOKEN);
+    let target = Target::new(&running.address()).with_token(TOKEN);
     let sounds = Sounds::prepare(&plan, lab.speech()).await.unwrap();
     let progress = &mut |_: &pronto::load::crowd::Snapshot<'_>| ControlFlow::Continue(());
     let outcome = run(&plan, &target, &sounds, &Steering::default(), progress).await.unwrap();
-    let _ = stop.send(());
-    running.await.unwrap();
+    running.stop().await.unwrap();
     lab.stop().await;
 
     let (counts, tally) = (outcome.tally.counts, &outcome.tally);

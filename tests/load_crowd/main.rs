@@ -13,7 +13,6 @@
     reason = "a test fails by panicking, has a clock, and tells what it measured"
 )]
 
-mod cost;
 mod fake;
 mod gateway;
 #[path = "../gateway_shop/mod.rs"]
@@ -32,7 +31,7 @@ use pronto::load::{
 fn folder() -> std::path::PathBuf {
     use std::sync::Once;
     static WRITTEN: Once = Once::new();
-    let folder = std::env::temp_dir().join(format!("pronto-crowd-{}", std::process::id()));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("load_crowd_tone");
     WRITTEN.call_once(|| {
         std::fs::create_dir_all(&folder).unwrap();
         let spec = hound::WavSpec {
@@ -166,9 +165,10 @@ async fn calls_that_are_not_let_in_or_dropped_are_told_by_code() {
         let (counts, tally) = (outcome.tally.counts, &outcome.tally);
         if tenant == "refuses" {
             assert_eq!((counts.refused, tally.refused_by.get(&code)), (4, Some(&4)), "{counts:?}");
+            assert_eq!((tally.of(Measure::Refused).len(), tally.of(Measure::Connect).len()), (4, 0));
         } else {
             assert_eq!((counts.dropped, tally.closed_by.get(&code)), (4, Some(&4)), "{tenant}: {counts:?}");
-            assert_eq!(counts.connected, 4);
+            assert_eq!((counts.connected, tally.of(Measure::Refused).len()), (4, 0));
         }
         assert_eq!(counts.calls_failed(), 4);
     }
@@ -212,6 +212,27 @@ async fn a_carrier_speaks_as_twilio_does() {
     assert_eq!(named("stop").len(), 1);
     let counts = outcome.tally.counts;
     assert_eq!((counts.heard_ms, counts.malformed, counts.unfinished), (400, 0, 1), "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_target_behind_tls_is_called_where_its_authority_is_trusted() {
+    let (inside, record) = fake::start();
+    let address = fake::behind_tls(inside);
+    let authority = include_str!("../fixtures/tls/authority.pem");
+    let plan = plan("vapi-mulaw", "clean", r#"kind = "constant", calls = 3"#, 2.5, HANGS_ON);
+    let sounds = Sounds::prepare(&plan, &Speech::new().await.unwrap()).await.unwrap();
+    let called = async |ca: Option<&str>| {
+        let mut target = Target::new(&format!("wss://localhost:{}", address.port()));
+        target.ca = ca.map(ToOwned::to_owned);
+        let progress = &mut |_: &pronto::load::crowd::Snapshot<'_>| ControlFlow::Continue(());
+        run(&plan, &target, &sounds, &Steering::default(), progress).await.unwrap().tally.counts
+    };
+    let counts = called(Some(authority)).await;
+    assert_eq!((counts.connected, counts.calls_failed(), counts.unfinished), (3, 0, 3), "{counts:?}");
+    assert_eq!((counts.lost_frames, counts.doubled_frames, counts.damaged_frames), (0, 0, 0), "{counts:?}");
+    assert!(counts.counted_frames > 3 * 90 && record.lock().unwrap().frames > 3 * 90, "{counts:?}");
+    let counts = called(None).await;
+    assert_eq!((counts.connected, counts.failed, record.lock().unwrap().calls), (0, 3, 3), "{counts:?}");
 }
 
 #[tokio::test]

@@ -3,5 +3,6 @@
 mod desk;
 
 mod anything;
+mod appointments;
 mod takes_over;
 mod whole;

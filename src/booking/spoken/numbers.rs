@@ -1,4 +1,5 @@
-//! Numbers in words: "centoventitré", "cento venti tré", "two hundred and five", and plain digits.
+//! Numbers in words: "centoventitré", "cento venti tré", "two hundred and five", and plain digits; and Italian ones the
+//! other way around.
 
 use super::words::Word;
 use crate::language::Language;
@@ -138,6 +139,46 @@ fn italian_tens(word: &str) -> Option<u32> {
     })
 }
 
+/// An Italian number in words, as one writes it: "ventuno", "ventotto", "ventitré".
+///
+/// ```
+/// use pronto::booking::spoken::italian_number;
+/// assert_eq!([23, 28, 108, 2_026].map(italian_number), ["ventitré", "ventotto", "centotto", "duemilaventisei"]);
+/// ```
+pub fn italian_number(value: u16) -> String {
+    let mut said = unaccented(value);
+    // A three that ends a longer word has the stress.
+    if value > 3 && said.ends_with("tre") {
+        said.pop();
+        said.push('é');
+    }
+    said
+}
+
+fn unaccented(value: u16) -> String {
+    let ten = |value: u16| TENS[usize::from(value / 10 - 2)].0;
+    let (mut head, rest) = match value {
+        0..=19 => return UNITS[usize::from(value)].to_owned(),
+        20..=99 => match value % 10 {
+            // The vowel is dropped before another.
+            unit @ (1 | 8) => (ten(value)[..ten(value).len() - 1].to_owned(), unit),
+            unit => (ten(value).to_owned(), unit),
+        },
+        100..=199 => ("cento".to_owned(), value % 100),
+        200..=999 => (format!("{}cento", unaccented(value / 100)), value % 100),
+        1_000..=1_999 => ("mille".to_owned(), value % 1_000),
+        2_000.. => (format!("{}mila", unaccented(value / 1_000)), value % 1_000),
+    };
+    if rest == 0 {
+        return head;
+    }
+    let rest = unaccented(rest);
+    if head.ends_with("cento") && rest.starts_with("ott") {
+        head.pop();
+    }
+    head + &rest
+}
+
 fn english(word: &str) -> Option<u32> {
     const UNITS: [&str; 20] = [
         "zero",
@@ -209,36 +250,6 @@ fn english_ordinal(word: &str) -> Option<u32> {
 mod tests {
     use super::{super::words::words, *};
 
-    /// A number below a million in Italian words, without accents.
-    fn italian_words(value: u32) -> String {
-        let unit = |n: u32| UNITS.get(n as usize).copied().unwrap_or_default();
-        match value {
-            0..=19 => unit(value).to_string(),
-            20..=99 => {
-                let name = TENS.get((value / 10 - 2) as usize).map_or("", |(name, _)| name);
-                match value % 10 {
-                    0 => name.to_string(),
-                    n @ (1 | 8) => format!("{}{}", &name[..name.len() - 1], unit(n)),
-                    n => format!("{name}{}", unit(n)),
-                }
-            }
-            100..=999 => {
-                let hundreds = if value / 100 == 1 { String::new() } else { unit(value / 100).to_string() };
-                let rest = if value.is_multiple_of(100) { String::new() } else { italian_words(value % 100) };
-                format!("{hundreds}cento{rest}")
-            }
-            _ => {
-                let thousands = if value / 1000 == 1 {
-                    "mille".to_string()
-                } else {
-                    format!("{}mila", italian_words(value / 1000))
-                };
-                let rest = if value.is_multiple_of(1000) { String::new() } else { italian_words(value % 1000) };
-                format!("{thousands}{rest}")
-            }
-        }
-    }
-
     fn check(text: &str, language: Language, expected: Option<(u32, usize)>) {
         assert_eq!(number(&words(text, language), language), expected, "{text:?}");
     }
@@ -306,9 +317,28 @@ mod tests {
 
     #[test]
     fn every_number_is_read_back() {
-        for value in 0..20_000 {
-            let text = italian_words(value);
-            assert_eq!(italian(&text), Some(value), "{text}");
+        for value in 0..=u16::MAX {
+            check(&italian_number(value), Language::Italian, Some((value.into(), 1)));
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_italians_do() {
+        for (value, text) in [
+            (0, "zero"),
+            (3, "tre"),
+            (13, "tredici"),
+            (21, "ventuno"),
+            (23, "ventitré"),
+            (28, "ventotto"),
+            (30, "trenta"),
+            (103, "centotré"),
+            (181, "centottantuno"),
+            (1_994, "millenovecentonovantaquattro"),
+            (3_000, "tremila"),
+            (21_003, "ventunomilatré"),
+        ] {
+            assert_eq!(italian_number(value), text);
         }
     }
 }

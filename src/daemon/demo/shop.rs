@@ -8,12 +8,12 @@ use jiff::{
     civil::{Date, Weekday, time},
 };
 
+pub use crate::load::shop::diary::weekday;
 use crate::{
     booking::{
         Shop,
         calendar::{self, Day},
     },
-    language::Language,
     providers::settings::build,
     store::SqliteStore,
     tenant::{Settings, Tenant},
@@ -74,13 +74,6 @@ pub fn day(shop: &Shop, now: &Zoned) -> Option<Date> {
             }),
             Day::Closed(_) => false,
         })
-}
-
-/// The name of a day's weekday.
-pub fn weekday(date: Date) -> String {
-    let names = Language::Italian.phrases().list("booking.weekdays");
-    let at = date.weekday().to_monday_zero_offset() as usize;
-    names.into_iter().nth(at).unwrap_or("domani").to_owned()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! `pronto load run`: follows a plan.
+//! `pronto load run`: follows a plan. And what it shares with the other commands that call a crowd: whom they call,
+//! what they keep, and the stage they play on.
 
 use std::{
     ops::ControlFlow,
@@ -13,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     live::Live,
-    page,
+    metrics,
     rig::{Parts, Rig, WAITS},
     watch::Watch,
 };
@@ -63,6 +64,9 @@ pub(super) struct Whom {
     /// What opens its door
     #[arg(long, env = "PRONTO_TOKEN", hide_env_values = true)]
     pub(super) token: Option<String>,
+    /// Trust the authorities in this file (PEM) besides the public ones, when it is wss://
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub(super) ca: Option<PathBuf>,
     /// Look at what this process costs: the target's
     #[arg(long)]
     pub(super) pid: Option<u32>,
@@ -75,8 +79,8 @@ pub(super) struct Whom {
     /// Threads of the gateway that is started
     #[arg(long, default_value_t = 2, value_name = "N")]
     pub(super) threads: usize,
-    /// From which lateness of its own on the gateway that is started turns calls away (gateway.late_ms_max) [default: as a
-    /// gateway does; 0, never, where the capacity is looked for]
+    /// From which lateness of its own on the gateway that is started turns calls away (gateway.late_ms_max) [default:
+    /// as a gateway does; 0, never, where the capacity is looked for]
     #[arg(long, value_name = "MS")]
     pub(super) late_ms_max: Option<u32>,
 }
@@ -213,6 +217,10 @@ impl Stage {
         let mut target =
             Target::new(rig.as_ref().map_or(whom.target.as_deref().unwrap_or_default(), |rig| &rig.address));
         target.token = whom.token.clone().or_else(|| rig.is_some().then(|| shop::TOKEN.to_owned()));
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).with_context(|| format!("--ca: {} cannot be read", path.display()))
+        };
+        target.ca = whom.ca.as_ref().map(read).transpose()?;
         target.expected_waits = match whom.expected_waits_ms {
             Some(ms) => {
                 let time = Duration::try_from_secs_f64(ms / 1_000.0);
@@ -220,7 +228,7 @@ impl Stage {
             }
             None => rig.is_some().then(|| WAITS.all()),
         };
-        let page = whom.metrics.clone().or_else(|| page::beside(&target.address));
+        let page = whom.metrics.clone().or_else(|| metrics::beside(&target.address));
         let watch = Some(Watch::new(rig.as_ref(), whom.pid, page)?);
         let whose = if rig.is_some() { "started for this run, on this machine" } else { "somebody else's" };
         Ok(Self { rig, target, sounds, watch, whose })

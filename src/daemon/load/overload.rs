@@ -130,9 +130,11 @@ struct Phases {
 }
 
 /// What was counted in the rush.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 struct Rushed {
     refused_by: BTreeMap<u16, u64>,
+    /// How long that took, p99 in milliseconds.
+    refused_p99: Option<f64>,
     /// Let in and then lost.
     lost: u64,
     /// Neither let in nor told why.
@@ -188,6 +190,7 @@ impl Phases {
         self.heard = report::spreads(window);
         self.rushed = Some(Rushed {
             refused_by: window.refused_by.clone(),
+            refused_p99: window.quantile(Measure::Refused, 0.99).map(ms),
             lost: window.counts.dropped + window.counts.ended_by_target,
             unanswered: window.counts.failed,
         });
@@ -233,7 +236,7 @@ impl Phases {
             before_p99_ms: self.before_p99,
             during_p99_ms: self.during_p99,
             refused,
-            refused_p99_ms: None,
+            refused_p99_ms: rushed.refused_p99,
             dropped: rushed.lost,
             recovery_s: None,
             promises,
@@ -286,10 +289,12 @@ mod tests {
         let mut window = Tally::new();
         (0..100).for_each(|_| window.record(Measure::Own, 12_000));
         window.refused_by.insert(429, 700);
+        (0..700).for_each(|_| window.record(Measure::Refused, 3_000));
         let mut phases = Phases { before_p99: Some(10.0), active_min: Some(50), ..Phases::default() };
         phases.take(&window);
         let kept = |phases: &Phases| phases.found(50, 150).promises.iter().map(|it| it.kept).collect::<Vec<_>>();
         assert_eq!(kept(&phases), [true; 4]);
+        assert!(phases.found(50, 150).refused_p99_ms.is_some_and(|ms| (2.9..3.1).contains(&ms)));
         window.refused_by.insert(500, 1);
         window.counts.dropped = 2;
         phases.take(&window);

@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     io::{BufRead, BufReader, Read},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
@@ -16,6 +16,7 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 
+use super::folder::Folder;
 use crate::{
     daemon::demo::shop,
     load::{caller::Turn, crowd::Plan, lab::phrasebook::Phrasebook},
@@ -78,14 +79,14 @@ impl Rig {
     pub(super) fn start(plan: &Plan, parts: &Parts) -> anyhow::Result<Self> {
         let folder = Folder::new()?;
         folder.write("lab.toml", &lab_settings(plan, parts.counted))?;
-        let mut lab = Process::start("lab", &["lab", "--with-parent", "--settings"], &folder.0.join("lab.toml"))?;
+        let mut lab = Process::start("lab", &["lab", "--with-parent", "--settings"], &folder.path().join("lab.toml"))?;
         let at = lab.wait_for(|line| line.strip_prefix("The lab runs at ")?.split(". ").next().map(str::to_owned))?;
         for tenant in &plan.tenants {
             folder.write(&format!("tenants/{tenant}.toml"), &tenant_settings(tenant, &at, parts)?)?;
         }
         folder.write("pronto.toml", &settings(parts))?;
         let serve = ["serve", "--with-parent", "--log-format", "json", "--config"];
-        let mut gateway = Process::start("gateway", &serve, &folder.0.join("pronto.toml"))?;
+        let mut gateway = Process::start("gateway", &serve, &folder.path().join("pronto.toml"))?;
         let at = gateway.wait_for(|line| {
             let told: serde_json::Value = serde_json::from_str(line).ok()?;
             (told["message"] == "taking calls").then(|| told["address"].as_str().map(ToOwned::to_owned))?
@@ -197,30 +198,6 @@ impl Drop for Process {
     }
 }
 
-/// A folder that is ours, until this is dropped.
-#[derive(Debug)]
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("pronto-load-{}", uuid::Uuid::now_v7().simple()));
-        std::fs::create_dir_all(path.join("tenants"))
-            .with_context(|| format!("{} cannot be made: set TMPDIR to a folder that is yours", path.display()))?;
-        Ok(Self(path))
-    }
-
-    fn write(&self, file: &str, text: &str) -> anyhow::Result<()> {
-        let path = self.0.join(file);
-        std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// A lab that waits always the same, hears cheaply, and knows what the plan's callers say.
 fn lab_settings(plan: &Plan, counted: bool) -> String {
     let mut said: Vec<(&str, &str)> = Vec::new();
@@ -306,15 +283,5 @@ mod tests {
         assert_eq!((tenant.profile.id.as_str(), tenant.profile.calls_max), ("shop-7", 500));
         let daemon = Settings::parse(&settings(&parts()), Path::new("/x")).unwrap();
         assert_eq!((daemon.tenants, daemon.gateway.connections_max), ("/x/tenants".into(), 1_000));
-    }
-
-    #[test]
-    fn what_it_leaves_behind_is_nothing() {
-        let folder = Folder::new().unwrap();
-        folder.write("tenants/a.toml", "").unwrap();
-        let path = folder.0.clone();
-        assert!(path.join("tenants/a.toml").exists());
-        drop(folder);
-        assert!(!path.exists());
     }
 }

@@ -11,16 +11,18 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 use jiff::Zoned;
 use serde_json::json;
-use tokio::{sync::oneshot, task::JoinHandle};
 
+pub use super::folder::Folder;
 use crate::{
     audio::Format,
     booking,
     daemon::{
-        demo::shop::{ID, TOKEN, with_engines},
+        demo::{
+            Running,
+            shop::{ID, TOKEN, with_engines},
+        },
         terminal::Terminal,
     },
-    gateway::{self, DrainSettings, Gateway},
     language::Language,
     load::{
         caller::{Wire, measure::quantile},
@@ -48,7 +50,7 @@ Examples:
   pronto load shop --callers 10 --wire twilio     through a telephone
   pronto load shop --only 1012 --keep /tmp/calls  caller 12 of the run of seed 1 again, with its dialogue and recording
 
-Ends with 0 when every gate is kept, with 1 otherwise.")]
+Ends with 0 when every gate is kept, with 1 when one is not, and with 2 when the run could not be done.")]
 pub struct Shop {
     /// How many call
     #[arg(long, default_value_t = 40, value_name = "N")]
@@ -183,10 +185,8 @@ pub struct Rig {
     lab: Lab,
     /// The shops behind the gateway.
     house: House,
-    /// Stops the gateway.
-    stop: oneshot::Sender<()>,
-    /// Until it has.
-    running: JoinHandle<()>,
+    /// The gateway.
+    running: Running,
 }
 
 impl Rig {
@@ -219,24 +219,17 @@ impl Rig {
             opened.push(shop);
         }
         let witness = Arc::new(Witness::default());
-        let listener = gateway::listen(([127, 0, 0, 1], 0).into()).context("no free port on 127.0.0.1")?;
-        let address = format!("ws://{}", listener.local_addr().context("the gateway's port cannot be read")?);
-        let (stop, stopped) = oneshot::channel::<()>();
-        let drain = DrainSettings { finish_s: 5, goodbye_s: 1 };
-        let gateway = Gateway::new(directory, gateway::Settings { drain, ..gateway::Settings::default() })
-            .watched_by(Arc::clone(&witness) as Arc<dyn gateway::Watch>);
-        let running = tokio::spawn(gateway.run(listener, async { drop(stopped.await) }));
+        let running = Running::start(directory, Some(Arc::<Witness>::clone(&witness)))?;
+        let address = running.address();
         let speech = Arc::clone(lab.speech());
         let house = House { address, token: TOKEN.into(), witness, shops: opened, speech, noises };
-        Ok(Self { plans, lab, house, stop, running })
+        Ok(Self { plans, lab, house, running })
     }
 
     /// Makes the calls, and closes everything.
     pub async fn run(self, run: &Run, told: impl Fn(Told<'_>) + Send + Sync + 'static) -> anyhow::Result<Outcome> {
         let outcome = simulator::run(run, self.plans, self.house, told).await;
-        let _ = self.stop.send(());
-        let ended = tokio::time::timeout(Duration::from_secs(30), self.running).await;
-        ended.context("the gateway does not stop")?.context("the gateway panicked")?;
+        self.running.stop().await?;
         self.lab.stop().await;
         Ok(outcome?)
     }
@@ -247,7 +240,7 @@ async fn open(lab: &Lab, folder: &Folder, number: usize, at_once: usize) -> anyh
     let settings = settings(&lab.providers_toml(), number, at_once)?;
     let engines = build(&settings.providers)?;
     let id = settings.profile.id.to_string();
-    let books = Arc::new(SqliteStore::open(&folder.0.join(format!("{id}.sqlite"))).await?);
+    let books = Arc::new(SqliteStore::open(&folder.path().join(format!("{id}.sqlite"))).await?);
     let shop = Arc::clone(&settings.shop);
     let desk = Desk::new(shop, books.clone(), booking::TenantId::new(id.as_str()), Language::Italian);
     let tenant = Tenant::of(settings, engines, books.clone());
@@ -264,26 +257,6 @@ fn settings(engines: &str, number: usize, at_once: usize) -> anyhow::Result<Sett
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         anyhow!("the example shop has mistakes: {}", problems.join("; "))
     })
-}
-
-/// A folder of its own, gone afterwards.
-#[derive(Debug)]
-pub struct Folder(PathBuf);
-
-impl Folder {
-    /// Among the temporary ones.
-    pub fn new() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("pronto-shop-{}", uuid::Uuid::now_v7().simple()));
-        std::fs::create_dir_all(&path).with_context(|| format!("{} cannot be made: set TMPDIR", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left is left in the temporary folder.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// What is told while it goes on.

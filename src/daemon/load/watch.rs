@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context;
 
-use super::{page, rig::Rig};
+use super::{metrics, rig::Rig};
 use crate::load::{
     crowd::{Outcome, Plan, Snapshot},
     report::{
@@ -118,7 +118,7 @@ impl Watch {
     fn ask(&self) {
         let (Some(address), before) = (self.page.clone(), Arc::clone(&self.before)) else { return };
         tokio::spawn(async move {
-            if let Ok(page) = page::fetch(&address).await {
+            if let Ok(page) = metrics::fetch(&address).await {
                 *before.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
             }
         });
@@ -132,7 +132,7 @@ impl Watch {
         report.cost_of(&self.processes);
         if let Some(address) = &self.page {
             tokio::time::sleep(SETTLE).await;
-            let after = page::fetch(address).await;
+            let after = metrics::fetch(address).await;
             let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).take();
             match (before, after) {
                 (Some(before), Ok(after)) => report.told_by_target(&before, &after),

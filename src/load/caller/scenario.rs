@@ -213,13 +213,7 @@ mod tests {
 
     #[test]
     fn the_example_of_the_documentation_is_read() {
-        let docs: String = include_str!("scenario.rs")
-            .lines()
-            .skip_while(|line| !line.contains("```toml"))
-            .skip(1)
-            .take_while(|line| !line.contains("```"))
-            .map(|line| format!("{}\n", line.trim_start_matches("//!")))
-            .collect();
+        let docs = crate::load::documented(include_str!("scenario.rs"));
         let scenario = Scenario::parse(&docs).unwrap();
         assert_eq!(scenario.steps.len(), 7);
         assert_eq!(scenario.steps[1].when, When::AgentSpeaks(Duration::from_millis(1_200)));

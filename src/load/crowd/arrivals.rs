@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{
-    chance::Chance,
-    plan::{CALLS_MAX, PlanError, field},
-};
+use super::plan::{CALLS_MAX, PlanError, field};
+use crate::load::chance::Chance;
 
 /// When the calls come. Times count from the beginning of the run, the warm-up included.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -11,8 +12,12 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{CrowdError, chance::Chance, plan::LineKind};
-use crate::{audio::Codec, load::caller::ANSWER_WAIT, providers::escape};
+use super::{CrowdError, plan::LineKind};
+use crate::{
+    audio::Codec,
+    load::{caller::ANSWER_WAIT, chance::Chance},
+    providers::{escape, tls},
+};
 
 /// The most that stands before a stream.
 const HEAD_MAX: usize = 16 << 10;
@@ -58,8 +63,8 @@ pub(super) struct Request<'a> {
 }
 
 impl Address {
-    /// Reads an address and looks it up.
-    pub(super) async fn find(text: &str) -> Result<Self, CrowdError> {
+    /// Reads an address and looks it up. Who is trusted there besides the public authorities is told as PEM.
+    pub(super) async fn find(text: &str, ca: Option<&str>) -> Result<Self, CrowdError> {
         let (tls, rest) = match (text.strip_prefix("ws://"), text.strip_prefix("wss://")) {
             (Some(rest), _) => (false, rest),
             (_, Some(rest)) => (true, rest),
@@ -87,7 +92,7 @@ impl Address {
         }
         let found = tokio::net::lookup_host((host.as_str(), port)).await;
         let sockets: Vec<_> = found.map_err(|_| CrowdError::Address("has a host that is not known"))?.collect();
-        let tls = tls.then(|| Arc::new(crate::providers::tls::config(&[])));
+        let tls = tls.then(|| trusting(ca)).transpose()?.map(Arc::new);
         Ok(Self { tls, host, port, path: path.map(ToOwned::to_owned), sockets })
     }
 
@@ -114,7 +119,7 @@ impl Address {
     pub(super) async fn dial(&self, request: &Request<'_>, chance: &mut Chance) -> Result<(Stream, Vec<u8>), NotIn> {
         let opening = async {
             let tcp = self.connect(request.small).await.ok_or(NotIn::Failed)?;
-            let key: Vec<u8> = [chance.next(), chance.next()].into_iter().flat_map(u64::to_be_bytes).collect();
+            let key: Vec<u8> = [chance.roll(), chance.roll()].into_iter().flat_map(u64::to_be_bytes).collect();
             let key = STANDARD.encode(key);
             let head = self.head(request, &key);
             match &self.tls {
@@ -124,7 +129,7 @@ impl Address {
                     Ok((Stream::Plain(tcp), rest))
                 }
                 Some(config) => {
-                    let name = rustls::pki_types::ServerName::try_from(self.host.clone());
+                    let name = ServerName::try_from(self.host.clone());
                     let name = name.map_err(|_| NotIn::Failed)?;
                     let tls = TlsConnector::from(config.clone()).connect(name, tcp).await;
                     let mut tls = tls.map_err(|_| NotIn::Failed)?;
@@ -162,6 +167,20 @@ impl Address {
             self.port,
         )
     }
+}
+
+/// TLS that trusts the public authorities and these.
+fn trusting(ca: Option<&str>) -> Result<rustls::ClientConfig, CrowdError> {
+    let mut roots = tls::roots();
+    let public = roots.len();
+    for certificate in CertificateDer::pem_slice_iter(ca.unwrap_or_default().as_bytes()) {
+        let certificate = certificate.map_err(|_| CrowdError::Authority("is no PEM"))?;
+        roots.add(certificate).map_err(|_| CrowdError::Authority("has a certificate that cannot be read"))?;
+    }
+    if ca.is_some() && roots.len() == public {
+        return Err(CrowdError::Authority("has no certificate in it"));
+    }
+    Ok(tls::trusting(roots, &[]))
 }
 
 /// Asks, and reads the answer.
@@ -213,13 +232,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_path_is_the_gateways_or_the_one_that_is_given() {
-        let own = Address::find("ws://127.0.0.1:9").await.unwrap();
+        let own = Address::find("ws://127.0.0.1:9", None).await.unwrap();
         assert_eq!(
             own.path(&request(LineKind::VapiMulaw)),
             "/v1/stream/rossi?format=mulaw&rate=8000&from=%2B393331234567"
         );
         assert_eq!(own.path(&request(LineKind::Twilio)), "/twilio/rossi");
-        let given = Address::find("ws://[::1]:9/x/{tenant}/y?a=b").await.unwrap();
+        let given = Address::find("ws://[::1]:9/x/{tenant}/y?a=b", None).await.unwrap();
         assert_eq!(given.path(&request(LineKind::Twilio)), "/x/rossi/y?a=b");
         assert!(given.path(&request(LineKind::VapiPcm)).starts_with("/x/rossi/y?a=b&format=pcm_s16le"));
         assert!(given.head(&request(LineKind::Twilio), "k").contains("Host: [::1]:9\r\n"));
@@ -228,9 +247,23 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_cannot_be_dialled_says_so() {
         for bad in ["", "http://h/", "ws://", "ws://h:x/", "ws://h h/", "ws://h\r\nx: y/"] {
-            let told = Address::find(bad).await.unwrap_err().to_string();
+            let told = Address::find(bad, None).await.unwrap_err().to_string();
             assert!(told.contains("ws://127.0.0.1:18789"), "{bad}: {told}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_authority_that_is_none_says_so() {
+        for (bad, wrong) in [
+            ("", "no certificate"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "cannot be read"),
+            ("-----BEGIN CERTIFICATE-----\nA A\n", "no PEM"),
+        ] {
+            let told = Address::find("wss://127.0.0.1:9", Some(bad)).await.unwrap_err().to_string();
+            assert!(told.contains(wrong) && told.contains("BEGIN CERTIFICATE"), "{bad}: {told}");
+        }
+        let ca = include_str!("../../../tests/fixtures/tls/authority.pem");
+        assert!(Address::find("wss://127.0.0.1:9", Some(ca)).await.unwrap().tls.is_some());
     }
 
     #[test]

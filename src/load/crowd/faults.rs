@@ -3,7 +3,8 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use super::{chance::Chance, phone::us, plan::Fault, sounds::Track};
+use super::{phone::us, plan::Fault, sounds::Track};
+use crate::load::chance::Chance;
 
 /// The most frames that are held; with more, the oldest go out early.
 const HELD_MAX: usize = 4_096;
@@ -22,7 +23,7 @@ pub(super) struct Faulty {
 impl Faulty {
     /// The fault of one caller, as often as their shares say.
     pub(super) fn choose(faults: &[Fault], chance: &mut Chance) -> Option<Fault> {
-        let mut left = chance.share();
+        let mut left = chance.fraction();
         faults.iter().copied().find(|fault| {
             left -= fault.share;
             left < 0.0
@@ -37,7 +38,7 @@ impl Faulty {
     pub(super) fn hold(&mut self, now: u64, track: Arc<Track>, at: usize, media: Duration) {
         let mut release = now;
         if let Some(jitter) = self.fault.jitter {
-            release += (us(jitter) as f64 * self.chance.share()) as u64;
+            release += (us(jitter) as f64 * self.chance.fraction()) as u64;
         }
         if let Some(stall) = self.fault.stall {
             // At the end of each period.

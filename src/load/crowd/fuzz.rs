@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use super::{
-    chance::Chance,
     desk::Desk,
     phone::{FRAME_US, Phone, Setup},
     plan::{Behaviour, LineKind},
     sounds::Said,
 };
-use crate::{audio::signal, load::caller::Scenario};
+use crate::{
+    audio::signal,
+    load::{caller::Scenario, chance::Chance},
+};
 
 /// What the caller does meanwhile: everything once.
 const DOES: &str = r#"

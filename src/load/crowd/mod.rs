@@ -44,7 +44,6 @@
 //! target, was the limit.
 
 mod arrivals;
-mod chance;
 pub mod counted;
 mod desk;
 mod dial;
@@ -65,7 +64,6 @@ mod wire;
 use std::{
     collections::BTreeMap,
     fmt,
-    ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -77,6 +75,7 @@ pub use arrivals::Arrivals;
 #[cfg(feature = "fuzz")]
 pub use fuzz::fuzz;
 pub use plan::{Behaviour, CALLS_MAX, Cut, Fault, LineKind, Noise, NoiseKind, Plan, PlanError, Stall};
+pub use run::run;
 pub use series::{Second, Series};
 pub use sounds::Sounds;
 pub use tally::{Counts, Measure, Tally};
@@ -93,6 +92,9 @@ pub struct Target {
     /// What a turn waits for besides the target, when that is fixed: the silence that ends a turn and the engines. The
     /// own share of a turn is what is left.
     pub expected_waits: Option<Duration>,
+    /// Authorities that are trusted besides the public ones when the target is `wss://`, as PEM: a private one, or the
+    /// one that made a certificate for a test.
+    pub ca: Option<String>,
 }
 
 impl Target {
@@ -121,6 +123,7 @@ impl fmt::Debug for Target {
             .field("address", &self.address)
             .field("tokens", &self.tokens.len())
             .field("expected_waits", &self.expected_waits)
+            .field("ca", &self.ca.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -146,11 +149,6 @@ impl Steering {
     /// [`Plan::shards`].
     pub fn calls(&self, calls: u32) {
         self.shared.calls.store(calls.min(CALLS_MAX) + 1, Ordering::Relaxed);
-    }
-
-    /// Leaves the number of calls to the plan again.
-    pub fn as_planned(&self) {
-        self.shared.calls.store(0, Ordering::Relaxed);
     }
 
     /// Begins [`Snapshot::window`] anew: what was measured before does not count in it any more, but for what was on its
@@ -219,19 +217,12 @@ pub struct Generator {
     pub limit: Option<Limit>,
 }
 
-impl Generator {
-    /// CPU time for a second of a call.
-    pub fn cpu_ms_per_call_second(&self) -> f64 {
-        if self.call_seconds > 0.0 { self.cpu.as_secs_f64() * 1_000.0 / self.call_seconds } else { 0.0 }
-    }
-}
-
 /// Why the generator was the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// 1 in 100 of its frames left later than [`LATE_MAX`].
     Late,
-    /// It used more than 90 % of the cores it may use.
+    /// One of its threads used more than 90 % of a core in more than one second of twenty.
     Cpu,
 }
 
@@ -275,6 +266,9 @@ pub enum CrowdError {
         "the target's address {0}: it must be like ws://127.0.0.1:18789 or ws://127.0.0.1:18789/v1/stream/{{tenant}}"
     )]
     Address(&'static str),
+    /// The authorities that are to be trusted are none.
+    #[error("the target's authority {0}: it must be certificates as PEM, `-----BEGIN CERTIFICATE-----` and so on")]
+    Authority(&'static str),
     /// The callers have no voice, or none that fits.
     #[error(transparent)]
     Sound(#[from] crate::load::caller::CallerError),
@@ -300,16 +294,4 @@ pub enum CrowdError {
     /// The system does not let us.
     #[error("a thread for the calls cannot be started ({0}): is the machine out of memory or of processes?")]
     Thread(std::io::Error),
-}
-
-/// Makes the calls of a plan. Every 250 ms `progress` is told how it stands, and may end the run; what was measured
-/// until then is the outcome all the same.
-pub async fn run(
-    plan: &Plan,
-    target: &Target,
-    sounds: &Sounds,
-    steering: &Steering,
-    progress: &mut (dyn FnMut(&Snapshot<'_>) -> ControlFlow<()> + Send),
-) -> Result<Outcome, CrowdError> {
-    run::run(plan, target, sounds, steering, progress).await
 }

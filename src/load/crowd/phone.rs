@@ -14,7 +14,6 @@ use std::{sync::Arc, time::Duration};
 pub(super) use self::fate::Fate;
 
 use super::{
-    chance::Chance,
     counted,
     desk::Desk,
     faults::Faulty,
@@ -27,7 +26,10 @@ use super::{
 };
 use crate::{
     audio::Rate,
-    load::caller::{Next, Script, Turn, When},
+    load::{
+        caller::{Next, Script, Turn, When},
+        chance::Chance,
+    },
 };
 
 /// A frame, in microseconds.
@@ -143,7 +145,7 @@ impl Phone {
             listener: Listener::new(hz),
             saying: None,
             // Not everybody's noise is the same at the same time.
-            bed: (chance.next() % said.bed.len() as u64) as usize,
+            bed: (chance.roll() % said.bed.len() as u64) as usize,
             question: None,
             cut: None,
             nod: None,

@@ -369,13 +369,7 @@ mod tests {
 
     #[test]
     fn the_example_of_the_documentation_is_read() {
-        let docs: String = include_str!("plan.rs")
-            .lines()
-            .skip_while(|line| !line.contains("```toml"))
-            .skip(1)
-            .take_while(|line| !line.contains("```"))
-            .map(|line| format!("{}\n", line.trim_start_matches("//!")))
-            .collect();
+        let docs = crate::load::documented(include_str!("plan.rs"));
         let plan = parse(&docs).unwrap();
         assert_eq!(plan.wires, [(LineKind::VapiPcm, 2), (LineKind::Twilio, 1)]);
         assert_eq!(plan.behaviours[0].noise.unwrap().kind, NoiseKind::Babble);

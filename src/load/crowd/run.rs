@@ -16,7 +16,6 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
     CrowdError, Generator, LATE_MAX, Limit, Outcome, Snapshot, Steering, Target,
-    chance::Chance,
     dial::Address,
     phone::us,
     plan::{CALLS_MAX, Plan},
@@ -24,6 +23,7 @@ use super::{
     sounds::Sounds,
     tally::Tally,
 };
+use crate::load::chance::Chance;
 
 /// How often the schedule is looked at.
 const LOOK: Duration = Duration::from_millis(5);
@@ -38,8 +38,9 @@ const BUSY_SHARE: f64 = 0.05;
 /// Orders that wait for a shard.
 const ORDERS_MAX: usize = 32_768;
 
-/// See [`super::run`].
-pub(super) async fn run(
+/// Makes the calls of a plan. Every 250 ms `progress` is told how it stands, and may end the run; what was measured
+/// until then is the outcome all the same.
+pub async fn run(
     plan: &Plan,
     target: &Target,
     sounds: &Sounds,
@@ -52,7 +53,7 @@ pub(super) async fn run(
     }
     let wanted = steering.wanted().or(plan.arrivals.calls_max()).unwrap_or(0);
     let lines_max = lines_max(wanted)?;
-    let address = Address::find(&target.address).await?;
+    let address = Address::find(&target.address, target.ca.as_deref()).await?;
     let mut crowd = Crowd::start(plan, target, sounds, address, wanted, lines_max)?;
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -239,7 +240,7 @@ impl Crowd {
         let Some(tenant) = tenant.filter(|_| room) else { return false };
         let behaviour = self.chance.weighted(self.plan.behaviours.iter().map(|behaviour| behaviour.weight));
         let (kind, _) = self.plan.wires[self.chance.weighted(self.plan.wires.iter().map(|(_, weight)| *weight))];
-        let job = Job { due, number: self.dialled, tenant, behaviour, kind, seed: self.chance.next() };
+        let job = Job { due, number: self.dialled, tenant, behaviour, kind, seed: self.chance.roll() };
         let shard = self.dialled as usize % self.orders.len();
         self.gauges.of[tenant].fetch_add(1, Ordering::Relaxed);
         self.gauges.lines.fetch_add(1, Ordering::Relaxed);

@@ -12,6 +12,8 @@ use super::series::Series;
 pub enum Measure {
     /// From when the dial was due to the open stream.
     Connect,
+    /// From when the dial was due to the door's answer that this call may not come in, with an HTTP status.
+    Refused,
     /// From when the dial was due to the first voice of the agent.
     Answer,
     /// From the caller's last voiced sample, when it was due, to the answer's first, when it came: A1-T0.
@@ -29,12 +31,14 @@ pub enum Measure {
 
 impl Measure {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Connect, Self::Answer, Self::Turn, Self::Filler, Self::Own, Self::Cut, Self::Gap];
+    pub const ALL: [Self; 8] =
+        [Self::Connect, Self::Refused, Self::Answer, Self::Turn, Self::Filler, Self::Own, Self::Cut, Self::Gap];
 
     /// Its name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Refused => "refused",
             Self::Answer => "answer",
             Self::Turn => "turn",
             Self::Filler => "filler",
@@ -42,11 +46,6 @@ impl Measure {
             Self::Cut => "cut",
             Self::Gap => "gap",
         }
-    }
-
-    /// The one of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|measure| measure.name() == name)
     }
 }
 
@@ -127,47 +126,6 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Every counter with its name, for reports and gates.
-    pub fn all(&self) -> [(&'static str, u64); 35] {
-        [
-            ("offered", self.offered),
-            ("connected", self.connected),
-            ("answered", self.answered),
-            ("completed", self.completed),
-            ("refused", self.refused),
-            ("failed", self.failed),
-            ("dropped", self.dropped),
-            ("ended_by_target", self.ended_by_target),
-            ("gave_up", self.gave_up),
-            ("wrong", self.wrong),
-            ("unfinished", self.unfinished),
-            ("cut_off", self.cut_off),
-            ("reconnects", self.reconnects),
-            ("asked", self.asked),
-            ("unanswered", self.unanswered),
-            ("interruptions", self.interruptions),
-            ("backchannels", self.backchannels),
-            ("backchannels_yielded", self.backchannels_yielded),
-            ("keys", self.keys),
-            ("holes", self.holes),
-            ("holes_ms", self.holes_ms),
-            ("sent_ms", self.sent_ms),
-            ("heard_ms", self.heard_ms),
-            ("voiced_ms", self.voiced_ms),
-            ("overflow_ms", self.overflow_ms),
-            ("messages_out", self.messages_out),
-            ("messages_in", self.messages_in),
-            ("bytes_in", self.bytes_in),
-            ("malformed", self.malformed),
-            ("counted_frames", self.counted_frames),
-            ("lost_frames", self.lost_frames),
-            ("doubled_frames", self.doubled_frames),
-            ("damaged_frames", self.damaged_frames),
-            ("held_back", self.held_back),
-            ("calls_failed", self.calls_failed()),
-        ]
-    }
-
     /// Calls that were not what they should be.
     pub const fn calls_failed(&self) -> u64 {
         self.refused + self.failed + self.dropped + self.ended_by_target + self.gave_up + self.wrong
@@ -262,6 +220,11 @@ pub struct Tally {
     pub series: Series,
 }
 
+/// Whether a target that closes with this code says goodbye.
+pub(super) const fn in_order(code: u16) -> bool {
+    matches!(code, 1000 | 1001 | 1005)
+}
+
 impl Default for Tally {
     fn default() -> Self {
         Self::new()
@@ -290,6 +253,11 @@ impl Tally {
     pub fn quantile(&self, measure: Measure, share: f64) -> Option<Duration> {
         let histogram = self.of(measure);
         (!histogram.is_empty()).then(|| Duration::from_micros(histogram.value_at_quantile(share)))
+    }
+
+    /// The calls of `closed_by` that were dropped, and not ended in order.
+    pub fn dropped_by(&self) -> impl Iterator<Item = (u16, u64)> {
+        self.closed_by.iter().filter(|(code, _)| !in_order(**code)).map(|(code, times)| (*code, *times))
     }
 
     /// Adds a time.
@@ -353,9 +321,8 @@ mod tests {
     }
 
     #[test]
-    fn names_are_found_again() {
+    fn each_measure_has_its_place() {
         for measure in Measure::ALL {
-            assert_eq!(Measure::named(measure.name()), Some(measure));
             assert_eq!(Measure::ALL[measure as usize], measure);
         }
     }

@@ -4,13 +4,13 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
-    chance::Chance,
     frame::{self, Frame, Kind},
     listener::Sound,
     plan::LineKind,
 };
 use crate::{
     audio::{Codec, CodecError, Decoder, Format, Key, Rate},
+    load::chance::Chance,
     privacy::Pii,
     transport::{
         Dialect, Incoming, Message, PeerEvent, Started, TransportError, TwilioClient, VapiClient,
@@ -72,7 +72,7 @@ impl Wire {
             };
             return Ok(Self::Vapi(Box::new(Vapi { kind, client: VapiClient::new(kind.format(), ""), decoder })));
         }
-        let id = format!("{:016x}{:016x}", chance.next(), chance.next());
+        let id = format!("{:016x}{:016x}", chance.roll(), chance.roll());
         let mut client = TwilioClient::new(&format!("MZ{id}"), &format!("CA{id}"));
         say(client.connected(), out);
         say(

@@ -7,6 +7,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::load::chance::Chance;
+
 /// A distribution of waiting times, in milliseconds.
 ///
 /// In settings: `first = 350` or `first = { p50 = 350, p95 = 900 }`, with `shape = "normal"` where the tail is short.
@@ -61,22 +63,17 @@ impl Spread {
 
 /// Numbers by chance, the same for the same seed. Shared by all streams of a lab.
 #[derive(Debug)]
-pub struct Dice(Mutex<u64>);
+pub struct Dice(Mutex<Chance>);
 
 impl Dice {
     /// Dice that fall the same way each time for a seed.
     pub const fn new(seed: u64) -> Self {
-        Self(Mutex::new(seed))
+        Self(Mutex::new(Chance::new(seed)))
     }
 
     /// Any number.
     pub fn roll(&self) -> u64 {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = *state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).roll()
     }
 
     /// Between 0 and 1, never 0.

@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn the_annotated_settings_are_the_defaults() {
         let annotated: LabSettings = toml::from_str(include_str!("../../../config/lab/lab.toml")).unwrap();
-        assert_eq!(annotated, LabSettings { port: 18_080, ..LabSettings::default() });
+        assert_eq!(annotated, LabSettings { port: 18_790, ..LabSettings::default() });
     }
 
     #[test]

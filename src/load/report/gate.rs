@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn what_was_not_measured_fails_where_it_decides() {
         check("p50.cut_ms > 250", true, "p50.cut_ms was not measured");
-        check("double_bookings > 0", true, "double_bookings was not measured");
+        check("calls_per_core < 100", true, "calls_per_core was not measured");
         check("p50.cut_ms > 250 and refused > 5", false, "p50.cut_ms was not measured, refused = 2");
         check("p50.cut_ms > 250 or refused > 5", true, "p50.cut_ms was not measured, refused = 2");
     }

@@ -124,10 +124,8 @@ fn calls(tally: &Tally, active_max: u64) -> Calls {
     if counts.failed > 0 {
         refused.insert("nobody answered".into(), counts.failed);
     }
-    let in_order = |code: u16| matches!(code, 1000 | 1005);
     let why = |code: u16| if code == 1006 { "the line broke (1006)".into() } else { format!("closed with {code}") };
-    let dropped = tally.closed_by.iter().filter(|(code, _)| !in_order(**code));
-    let dropped = dropped.map(|(code, times)| (why(*code), *times)).collect();
+    let dropped = tally.dropped_by().map(|(code, times)| (why(code), times)).collect();
     Calls {
         offered: counts.offered,
         answered: counts.answered,
@@ -192,8 +190,9 @@ mod tests {
         tally.counts =
             Counts { offered: 9, answered: 6, completed: 5, failed: 1, heard_ms: 1_500, ..Counts::default() };
         tally.refused_by.insert(429, 2);
-        tally.closed_by.extend([(1013, 1), (1000, 5)]);
-        tally.counts.ended_by_target = 5;
+        // Regression: who closed because it went away (1001) had also dropped the call.
+        tally.closed_by.extend([(1013, 1), (1000, 5), (1001, 2)]);
+        tally.counts.ended_by_target = 7;
         let generator = crowd::Generator {
             late_p99: Duration::from_millis(7),
             limit: Some(crowd::Limit::Late),
@@ -202,7 +201,7 @@ mod tests {
         let lasted = Duration::from_secs(30);
         let report =
             Report::of(&plan, &Outcome { tally, measured: lasted, lasted, active_max: 4, stopped: false, generator });
-        assert_eq!(report.calls.refused_all(), 3);
+        assert_eq!((report.calls.refused_all(), report.calls.dropped_all(), report.calls.ended_by_agent), (3, 1, 7));
         assert_eq!(
             (report.calls.dropped["closed with 1013"], report.calls.turns, report.calls.active_max),
             (1, 1_000, 4)

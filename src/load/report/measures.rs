@@ -18,13 +18,14 @@ const fn measure(name: &'static str, title: &'static str, meaning: &'static str)
 }
 
 /// What callers measure, in the order in which it is shown.
-pub const MEASURES: [Measure; 7] = [
+pub const MEASURES: [Measure; 8] = [
     measure("turn_ms", "Turn", "the caller's last voiced sample to the first of the answer (A1-T0)"),
     measure("own_ms", "Gateway's own share", "the same without endpointing silence and the engines' waits"),
     measure("cut_ms", "Interruption to silence", "the caller's first voiced sample to the agent's last"),
     measure("filler_ms", "Filler", "the caller's last voiced sample to the first of a filler (F1-T0)"),
     measure("answer_ms", "Answer", "dialling to the first voiced sample of the greeting"),
     measure("connect_ms", "Connect", "dialling to the open line"),
+    measure("refused_ms", "Refusal", "dialling to the door's answer that this call may not come in"),
     measure("gap_ms", "Gap", "between two frames of a speaking agent as they arrive"),
 ];
 
@@ -58,7 +59,7 @@ pub enum Measured<'a> {
 type Counter = (&'static str, fn(&Report) -> Option<f64>);
 
 /// The numbers, by name.
-pub const COUNTERS: [Counter; 34] = [
+pub const COUNTERS: [Counter; 30] = [
     ("offered", |it| Some(it.calls.offered as f64)),
     ("answered", |it| Some(it.calls.answered as f64)),
     ("completed", |it| Some(it.calls.completed as f64)),
@@ -80,10 +81,6 @@ pub const COUNTERS: [Counter; 34] = [
     ("damaged_frames", |it| Some(it.audio.damaged_frames as f64)),
     ("malformed", |it| Some(it.audio.malformed as f64)),
     ("lost_share", |it| share(it.audio.lost_frames as f64, it.audio.counted_frames as f64)),
-    ("bookings_expected", |it| it.bookings.map(|books| books.expected as f64)),
-    ("bookings_made", |it| it.bookings.map(|books| books.made as f64)),
-    ("double_bookings", |it| it.bookings.map(|books| books.double as f64)),
-    ("booked_share", |it| it.bookings.and_then(|books| share(books.made as f64, books.expected as f64))),
     ("cpu_ms_per_call_s", |it| it.cost("target")),
     ("generator_cpu_ms_per_call_s", |it| it.cost("generator")),
     ("rss_kib_per_call", Report::rss_per_call),

@@ -69,9 +69,6 @@ pub struct Report {
     pub target: BTreeMap<String, Distribution>,
     /// The sound itself.
     pub audio: Audio,
-    /// The books, where somebody looked into them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bookings: Option<Bookings>,
     /// Where the time of a turn went.
     pub waterfall: Vec<Part>,
     /// Second by second.
@@ -102,7 +99,7 @@ pub struct Run {
     pub wires: Vec<String>,
     /// The address that was called.
     pub target: String,
-    /// Who started the target: `rig` for us.
+    /// Who started the target, in words.
     pub target_is: String,
     /// The version of the harness.
     pub version: String,
@@ -127,7 +124,7 @@ pub struct Run {
 pub struct Calls {
     /// Dialled, by the schedule.
     pub offered: u64,
-    /// Let in.
+    /// In which the agent was heard.
     pub answered: u64,
     /// Ended as they should.
     pub completed: u64,
@@ -173,18 +170,6 @@ pub struct Audio {
     pub malformed: u64,
 }
 
-/// What is in the books against what should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Bookings {
-    /// What callers brought to its end.
-    pub expected: u64,
-    /// What is in the books.
-    pub made: u64,
-    /// Two for one place.
-    pub double: u64,
-}
-
 /// One second of the run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -195,7 +180,7 @@ pub struct Second {
     pub active: u64,
     /// Calls that began in it.
     pub started: u64,
-    /// Calls that ended well in it.
+    /// Calls that ended in it, however.
     pub ended: u64,
     /// Calls that failed in it, in any way.
     pub failed: u64,
@@ -308,9 +293,9 @@ pub struct Overload {
     pub before_p99_ms: Option<f64>,
     /// And while too many called.
     pub during_p99_ms: Option<f64>,
-    /// Calls refused as they should be (429, 503), and how long that took (p99).
+    /// Calls refused as they should be (429, 503).
     pub refused: u64,
-    /// The same.
+    /// How long that took, p99.
     pub refused_p99_ms: Option<f64>,
     /// Accepted calls that were lost.
     pub dropped: u64,
@@ -374,7 +359,8 @@ impl Report {
         self.waterfall = waterfall::of(&self.latency, &self.target, self.run.expected_waits_ms);
     }
 
-    /// Judges it by these gates; a run that found nothing to judge fails too.
+    /// Judges it by these gates, and by what was promised of an overload. What a gate asks for and was not measured fails
+    /// it; where nothing is asked nothing fails.
     pub fn judge(&mut self, gates: &[Gate]) {
         self.verdict.gates = gates.iter().map(|gate| gate.judge(self)).collect();
         let mut promises = self.overload.iter().flat_map(|overload| &overload.promises);

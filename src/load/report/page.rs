@@ -231,12 +231,6 @@ fn fate(report: &Report) -> String {
         );
     }
     row("messages that the wire does not have", count(audio.malformed));
-    if let Some(books) = &report.bookings {
-        row(
-            "bookings expected, made, double",
-            format!("{}, {}, {}", count(books.expected), count(books.made), count(books.double)),
-        );
-    }
     out.push_str("</tbody></table></div>\n");
     out.push_str(&pictures::failures(calls));
     out

@@ -27,7 +27,7 @@ struct Row {
 }
 
 /// The numbers that are worth a line.
-const NUMBERS: [&str; 14] = [
+const NUMBERS: [&str; 13] = [
     "offered",
     "answered",
     "failed",
@@ -36,7 +36,6 @@ const NUMBERS: [&str; 14] = [
     "lost_frames",
     "doubled_frames",
     "damaged_frames",
-    "double_bookings",
     "cpu_ms_per_call_s",
     "rss_kib_per_call",
     "rss_mib",

@@ -57,9 +57,6 @@ pub(super) fn of(report: &Report) -> Vec<String> {
         count(audio.doubled_frames),
         count(audio.damaged_frames),
     ));
-    if let Some(books) = &report.bookings {
-        lines.push(format!("books: {} expected, {} made, {} double", books.expected, books.made, books.double));
-    }
     for (name, usage) in &report.processes {
         lines.push(format!(
             "{name}: {} of a core, {} ms for a second of a call, {} MiB before, {} at most, {} threads, {} files",

@@ -85,7 +85,6 @@ pub(super) fn example() -> Report {
         unanswered: 1,
     };
     report.audio = Audio { sent_s: 22_000.0, heard_s: 9_000.0, counted_frames: 450_000, ..Audio::default() };
-    report.bookings = Some(Bookings { expected: 40, made: 40, double: 0 });
     report.take_apart();
     let usage = |cpu_s: f64, rss: f64| Use {
         cpu_s,
@@ -101,7 +100,7 @@ pub(super) fn example() -> Report {
         .into();
     report.generator =
         Generator { shards: 2, cpu_percent: 10.0, late_p99_ms: 0.7, late_max_ms: 4.0, ..Generator::default() };
-    let gates = ["p99.own_ms > 25", "refused > 0 or dropped > 0", "lost_frames > 0", "double_bookings > 0"];
+    let gates = ["p99.own_ms > 25", "refused > 0 or dropped > 0", "lost_frames > 0", "malformed > 0"];
     report.judge(&gates.map(|gate| Gate::parse(gate).expect("a gate")));
     report
 }

@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use super::{
-    chance::Chance,
     noise::{by, loudness},
     persona::NoiseKind,
     plan::{Dictation, Plan},
@@ -19,6 +18,7 @@ use crate::{
     language::Language,
     load::{
         caller::{Around, CallerError, Now},
+        chance::Chance,
         lab::{ears::Ears, phrasebook::normal, speech::Speech},
     },
 };

@@ -14,6 +14,7 @@ use crate::{
         Shop,
         calendar::{self, Day},
         holidays::Holiday,
+        spoken::italian_number,
     },
     language::Language,
 };
@@ -130,13 +131,13 @@ pub fn hour(at: DateTime) -> String {
         hour if hour > 13 => hour - 12,
         hour => hour,
     };
-    format!("alle {}", NUMBERS[named as usize])
+    format!("alle {}", italian_number(named.unsigned_abs().into()))
 }
 
 /// "venticinque dicembre", "primo dicembre".
 fn dated(date: Date) -> String {
     let month = Language::Italian.phrases().list("booking.months").nth(date.month() as usize - 1).unwrap_or_default();
-    let day = if date.day() == 1 { "primo" } else { NUMBERS[date.day() as usize] };
+    let day = if date.day() == 1 { "primo".into() } else { italian_number(date.day().unsigned_abs().into()) };
     format!("{day} {month}")
 }
 
@@ -146,46 +147,11 @@ fn with_article(date: Date) -> String {
     if matches!(date.day(), 8 | 11) { format!("l'{said}") } else { format!("il {said}") }
 }
 
-fn weekday(date: Date) -> String {
+/// "martedì".
+pub fn weekday(date: Date) -> String {
     let at = date.weekday().to_monday_zero_offset() as usize;
     Language::Italian.phrases().list("booking.weekdays").nth(at).unwrap_or_default().to_owned()
 }
-
-/// Numbers as words, as far as a month goes.
-const NUMBERS: [&str; 32] = [
-    "zero",
-    "uno",
-    "due",
-    "tre",
-    "quattro",
-    "cinque",
-    "sei",
-    "sette",
-    "otto",
-    "nove",
-    "dieci",
-    "undici",
-    "dodici",
-    "tredici",
-    "quattordici",
-    "quindici",
-    "sedici",
-    "diciassette",
-    "diciotto",
-    "diciannove",
-    "venti",
-    "ventuno",
-    "ventidue",
-    "ventitré",
-    "ventiquattro",
-    "venticinque",
-    "ventisei",
-    "ventisette",
-    "ventotto",
-    "ventinove",
-    "trenta",
-    "trentuno",
-];
 
 #[cfg(test)]
 mod tests {

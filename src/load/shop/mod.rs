@@ -17,7 +17,6 @@
 //!
 //! What it does not do: open a shop. Who runs it hands in the gateway's address and the books ([`House`]).
 
-mod chance;
 pub mod control;
 pub mod diary;
 pub mod measured;

@@ -2,11 +2,14 @@
 
 use std::{f64::consts::TAU, sync::Arc};
 
-use super::{chance::Chance, persona::NoiseKind};
+use super::persona::NoiseKind;
 use crate::{
     audio::{Rate, level_db},
     language::Language,
-    load::lab::speech::{Speech, SpeechError, Voice},
+    load::{
+        chance::Chance,
+        lab::speech::{Speech, SpeechError, Voice},
+    },
 };
 
 /// Seconds of a noise before it is heard again.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use jiff::civil::DateTime;
 
 use super::{
-    chance::Chance,
     diary::{self, Diary},
     persona::{Goal, NoiseKind, Others, Persona, personas},
 };
@@ -14,6 +13,7 @@ use crate::{
     language::Language,
     load::{
         caller::{Scenario, Step, Turn, When},
+        chance::Chance,
         lab::speech::Voice,
     },
 };

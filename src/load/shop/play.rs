@@ -8,7 +8,6 @@ use tokio::{
 };
 
 use super::{
-    chance::Chance,
     noise::{self, Table, away, by, softer},
     persona::{NoiseKind, Others},
     plan::{Beside, Heard, Plan},
@@ -19,6 +18,7 @@ use crate::{
     audio::Rate,
     load::{
         caller::{CallerError, Conversation, Lines, Moment, Placement, Spoken, Turn, call_from},
+        chance::Chance,
         lab::speech::{Speech, SpeechError},
     },
 };

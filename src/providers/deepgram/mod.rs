@@ -9,6 +9,7 @@
 //!
 //! It is tested against emulators and the documented shapes, not against the paid service.
 
+mod line;
 mod read;
 mod stt;
 mod tape;

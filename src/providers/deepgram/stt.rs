@@ -12,8 +12,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::{
     Flux, NAME, Nova, Reading,
+    line::{Line, Next},
     tape::Tape,
-    wire::{Account, Socket, closed, cut, send},
+    wire::{Account, closed, cut},
 };
 use crate::{
     audio::Rate,
@@ -198,26 +199,23 @@ impl Dialect {
     const fn commits(&self) -> bool {
         matches!(self, Self::Nova(_))
     }
+
+    /// It knows a word that keeps a quiet connection alive. Flux knows no other sign of life than sound.
+    const fn keeps_alive(&self) -> bool {
+        matches!(self, Self::Nova(_))
+    }
 }
 
 /// Failures in a row after which the recogniser gives up.
 const FAILURES_MAX: u32 = 3;
 /// Between the second failure and the third attempt; the first is tried again at once.
 const REST: Duration = Duration::from_millis(250);
-/// Sent at once: in pieces of at most this much, so that answers are read in between.
-const PIECE: u64 = Rate::WIDE.samples(Duration::from_millis(100)) as u64;
-/// After so long without anything sent, the connection is kept alive.
-const QUIET: Duration = Duration::from_secs(4);
-/// After so long without anything received we ask whether anybody is there, and give up after as long again.
-const SILENT: Duration = Duration::from_secs(4);
 /// Who sent a message within this is there, and has nothing to say where it does not answer a commit: partial texts
 /// come about once a second.
 const TALKING: Duration = Duration::from_secs(1);
 /// Commits in a row that were not answered by somebody who says nothing at all, after which it is taken for dead,
 /// though it answers pings.
 const UNANSWERED_MAX: u32 = 2;
-/// How long the last texts may take when the caller has gone.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// A final that ends this much in front of a commit answers it all the same.
 const NEAR: i64 = Rate::WIDE.samples(Duration::from_millis(50)) as i64;
 
@@ -337,7 +335,7 @@ impl Listening {
                             return Err(ProviderError::upstream(NAME, Kind::Stalled, "it has nothing to say any more"));
                         }
                     }
-                    line.stay(&self.dialect).await?;
+                    line.stay(self.dialect.keeps_alive()).await?;
                 }
             }
         }
@@ -380,158 +378,6 @@ impl Listening {
         }
         if line.asked == 0 {
             line.answer_due = None;
-        }
-    }
-}
-
-/// What is to be sent next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// Audio up to this sample.
-    Audio(u64),
-    Finalize,
-    Goodbye,
-}
-
-/// One connection.
-struct Line {
-    socket: Socket,
-    /// The next sample to send.
-    sent: u64,
-    /// The sample that stands at second 0 of the connection's audio. May lie before the call: silence came first.
-    origin: i64,
-    /// Commits that were passed on and not answered, the oldest ones of the tape.
-    asked: usize,
-    /// When the answer to them is given up.
-    answer_due: Option<Instant>,
-    /// When it last said anything.
-    said_at: Instant,
-    /// Commits in a row after which it did not.
-    unanswered: u32,
-    /// It has heard some audio.
-    heard: bool,
-    /// It has said something worth a connection.
-    useful: bool,
-    /// When something was last sent, and received.
-    sent_at: Instant,
-    received_at: Instant,
-    /// We asked whether anybody is there.
-    pinged: bool,
-    /// The caller has gone, and the last texts are waited for until then.
-    closing: Option<Instant>,
-}
-
-impl Line {
-    fn new(socket: Socket, start: u64) -> Self {
-        let now = Instant::now();
-        Self {
-            socket,
-            sent: start,
-            origin: start as i64,
-            asked: 0,
-            answer_due: None,
-            said_at: now,
-            unanswered: 0,
-            heard: false,
-            useful: false,
-            sent_at: now,
-            received_at: now,
-            pinged: false,
-            closing: None,
-        }
-    }
-
-    /// Where a second of the connection's audio stands in the call.
-    fn sample(&self, seconds: f64) -> i64 {
-        self.origin.saturating_add((seconds * f64::from(Rate::WIDE.hz())) as i64)
-    }
-
-    /// What the tape could not keep will never be sent.
-    fn skip_forgotten(&mut self, tape: &Tape) {
-        if let Some(lost) = tape.start().checked_sub(self.sent) {
-            self.sent += lost;
-            self.origin += lost as i64;
-        }
-    }
-
-    fn next(&self, tape: &Tape, ended: bool) -> Option<Next> {
-        if self.closing.is_some() {
-            return None;
-        }
-        match tape.commit(self.asked) {
-            Some(commit) if commit <= self.sent => return Some(Next::Finalize),
-            // Not a sample further before it is passed on.
-            Some(commit) => return Some(Next::Audio(commit.min(self.sent + PIECE))),
-            None => {}
-        }
-        if self.sent < tape.end() {
-            Some(Next::Audio(tape.end().min(self.sent + PIECE)))
-        } else {
-            ended.then_some(Next::Goodbye)
-        }
-    }
-
-    /// When there is something to look after.
-    fn wake(&self) -> Instant {
-        let heartbeat = self.sent_at + QUIET;
-        let silence = self.received_at + SILENT * if self.pinged { 2 } else { 1 };
-        [self.answer_due, self.closing].into_iter().flatten().fold(heartbeat.min(silence), Instant::min)
-    }
-
-    async fn send(&mut self, message: Message) -> Result<(), ProviderError> {
-        send(&mut self.socket, message).await?;
-        self.sent_at = Instant::now();
-        Ok(())
-    }
-
-    async fn send_audio(&mut self, tape: &mut Tape, until: u64) -> Result<(), ProviderError> {
-        let bytes = tape.bytes(self.sent..until);
-        self.sent = until;
-        // An empty message would close the connection.
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.heard = true;
-        self.send(Message::Binary(bytes.into())).await
-    }
-
-    async fn finalize(&mut self, answer: Duration) -> Result<(), ProviderError> {
-        self.asked += 1;
-        self.answer_due = Some(Instant::now() + answer);
-        self.send(Message::text(r#"{"type":"Finalize"}"#)).await
-    }
-
-    async fn goodbye(&mut self) -> Result<(), ProviderError> {
-        self.closing = Some(Instant::now() + FAREWELL);
-        self.send(Message::text(r#"{"type":"CloseStream"}"#)).await
-    }
-
-    fn received(&mut self) {
-        self.received_at = Instant::now();
-        self.pinged = false;
-    }
-
-    /// Keeps the connection alive and finds out when it is dead.
-    async fn stay(&mut self, dialect: &Dialect) -> Result<(), ProviderError> {
-        let now = Instant::now();
-        if now >= self.received_at + SILENT * 2 && self.pinged {
-            return Err(ProviderError::upstream(NAME, Kind::Stalled, "nobody is there any more"));
-        }
-        if now >= self.received_at + SILENT && !self.pinged {
-            self.pinged = true;
-            // Not counted as sent: a ping does not keep the server from closing a quiet stream.
-            send(&mut self.socket, Message::Ping(bytes::Bytes::new())).await?;
-        }
-        if now < self.sent_at + QUIET {
-            return Ok(());
-        }
-        match (dialect, self.heard) {
-            (Dialect::Nova(_), true) => self.send(Message::text(r#"{"type":"KeepAlive"}"#)).await,
-            // A connection that never heard anything is closed, and Flux knows no other sign of life than sound.
-            (Dialect::Nova(_), false) | (Dialect::Flux(..), _) => {
-                self.origin -= PIECE as i64;
-                self.send(Message::Binary(vec![0; PIECE as usize * 2].into())).await
-            }
         }
     }
 }

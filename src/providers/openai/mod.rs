@@ -18,6 +18,7 @@ mod door;
 mod http;
 mod llm;
 mod stt;
+mod thought;
 mod tts;
 
 pub use chunk::Assembly;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction, query::Query, sqlite::SqliteArguments};
 use uuid::Uuid;
 
 use super::{
@@ -50,15 +50,24 @@ pub(super) async fn settled(
     tenant: &TenantId,
     key: &Key,
 ) -> Result<Option<Appointment>, StoreError> {
-    let row = sqlx::query(
+    let statement = sqlx::query(
         "select a.* from keys k join appointments a on a.tenant = k.tenant and a.id = k.appointment
          where k.tenant = ?1 and k.key = ?2",
     )
     .bind(tenant.as_str())
-    .bind(key.as_str())
-    .fetch_optional(connection)
-    .await
-    .map_err(|error| file.using(&error))?;
+    .bind(key.as_str());
+    found(statement, connection, file).await
+}
+
+type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+/// The appointment that a statement selects.
+async fn found(
+    statement: Statement<'_>,
+    connection: &mut SqliteConnection,
+    file: &File,
+) -> Result<Option<Appointment>, StoreError> {
+    let row = statement.fetch_optional(connection).await.map_err(|error| file.using(&error))?;
     row.map(|row| rows::appointment(&row, file)).transpose()
 }
 
@@ -155,13 +164,10 @@ impl<'a> Page<'a> {
     }
 
     async fn appointment(&mut self, id: Uuid) -> Result<Option<Appointment>, StoreError> {
-        let row = sqlx::query("select * from appointments where tenant = ?1 and id = ?2")
+        let statement = sqlx::query("select * from appointments where tenant = ?1 and id = ?2")
             .bind(self.tenant.as_str())
-            .bind(id.to_string())
-            .fetch_optional(&mut *self.transaction)
-            .await
-            .map_err(|error| self.file.using(&error))?;
-        row.map(|row| rows::appointment(&row, self.file)).transpose()
+            .bind(id.to_string());
+        found(statement, &mut self.transaction, self.file).await
     }
 
     /// The appointment that the car has in the interval, besides `but`.
@@ -173,7 +179,7 @@ impl<'a> Page<'a> {
         but: Option<Uuid>,
     ) -> Result<Option<Appointment>, StoreError> {
         let units = units(start, end);
-        let row = sqlx::query(
+        let statement = sqlx::query(
             "select a.* from occupied o join appointments a on a.tenant = o.tenant and a.id = o.appointment
              where o.tenant = ?1 and o.resource = ?2 and o.unit >= ?3 and o.unit < ?4 and o.appointment <> ?5
              order by o.unit limit 1",
@@ -182,11 +188,8 @@ impl<'a> Page<'a> {
         .bind(Resource::Car(plate.clone()).written())
         .bind(units.start)
         .bind(units.end)
-        .bind(but.map(|id| id.to_string()).unwrap_or_default())
-        .fetch_optional(&mut *self.transaction)
-        .await
-        .map_err(|error| self.file.using(&error))?;
-        row.map(|row| rows::appointment(&row, self.file)).transpose()
+        .bind(but.map(|id| id.to_string()).unwrap_or_default());
+        found(statement, &mut self.transaction, self.file).await
     }
 
     /// The first bay and technician that are free in the interval, not counting what `but` has.
@@ -217,8 +220,13 @@ impl<'a> Page<'a> {
         ))
     }
 
+    /// Carries out a statement that changes the books.
+    async fn write(&mut self, statement: Statement<'_>) -> Result<(), StoreError> {
+        statement.execute(&mut *self.transaction).await.map(drop).map_err(|error| self.file.using(&error))
+    }
+
     async fn insert(&mut self, one: &Appointment, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query(
+        let statement = sqlx::query(
             "insert into appointments (tenant, id, service, local_start, starts_at, ends_at, bay, technician, name,
                  name_folded, plate, phone, notes, status, asked_at, changed_at)
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15)",
@@ -237,16 +245,13 @@ impl<'a> Page<'a> {
         .bind(one.phone.as_ref().map(Pii::reveal))
         .bind(one.notes.as_ref().map(Pii::reveal))
         .bind(one.status.as_str())
-        .bind(now.as_second())
-        .execute(&mut *self.transaction)
-        .await
-        .map(drop)
-        .map_err(|error| self.file.using(&error))
+        .bind(now.as_second());
+        self.write(statement).await
     }
 
     /// Writes what a move or a cancellation changes.
     async fn update(&mut self, one: &Appointment, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query(
+        let statement = sqlx::query(
             "update appointments set local_start = ?3, starts_at = ?4, ends_at = ?5, bay = ?6, technician = ?7,
                  status = ?8, changed_at = ?9
              where tenant = ?1 and id = ?2",
@@ -259,11 +264,8 @@ impl<'a> Page<'a> {
         .bind(&one.bay)
         .bind(&one.technician)
         .bind(one.status.as_str())
-        .bind(now.as_second())
-        .execute(&mut *self.transaction)
-        .await
-        .map(drop)
-        .map_err(|error| self.file.using(&error))
+        .bind(now.as_second());
+        self.write(statement).await
     }
 
     /// Takes each unit of each resource. Says whether it could: where not, the whole transaction is to be rolled back.
@@ -292,38 +294,29 @@ impl<'a> Page<'a> {
     }
 
     async fn vacate(&mut self, id: Uuid) -> Result<(), StoreError> {
-        sqlx::query("delete from occupied where tenant = ?1 and appointment = ?2")
+        let statement = sqlx::query("delete from occupied where tenant = ?1 and appointment = ?2")
             .bind(self.tenant.as_str())
-            .bind(id.to_string())
-            .execute(&mut *self.transaction)
-            .await
-            .map(drop)
-            .map_err(|error| self.file.using(&error))
+            .bind(id.to_string());
+        self.write(statement).await
     }
 
     /// Units that are past cannot be booked any more: they go, so that the table stays as small as the horizon.
     async fn let_go_of_the_past(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("delete from occupied where tenant = ?1 and unit < ?2")
+        let statement = sqlx::query("delete from occupied where tenant = ?1 and unit < ?2")
             .bind(self.tenant.as_str())
-            .bind(units(now, now).start - UNITS_OF_A_DAY)
-            .execute(&mut *self.transaction)
-            .await
-            .map(drop)
-            .map_err(|error| self.file.using(&error))
+            .bind(units(now, now).start - UNITS_OF_A_DAY);
+        self.write(statement).await
     }
 
     async fn note_key(&mut self, key: &Key, id: Uuid) -> Result<(), StoreError> {
-        sqlx::query(
+        let statement = sqlx::query(
             "insert into keys (tenant, key, appointment) values (?1, ?2, ?3)
              on conflict (tenant, key) do update set appointment = excluded.appointment",
         )
         .bind(self.tenant.as_str())
         .bind(key.as_str())
-        .bind(id.to_string())
-        .execute(&mut *self.transaction)
-        .await
-        .map(drop)
-        .map_err(|error| self.file.using(&error))
+        .bind(id.to_string());
+        self.write(statement).await
     }
 
     async fn settle(
@@ -335,7 +328,7 @@ impl<'a> Page<'a> {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.note_key(key, id).await?;
-        sqlx::query(
+        let statement = sqlx::query(
             "insert into outbox (tenant, number, kind, appointment, recipient, body, written_at)
              values (?1, (select coalesce(max(number), 0) + 1 from outbox where tenant = ?1), ?2, ?3, ?4, ?5, ?6)",
         )
@@ -344,11 +337,8 @@ impl<'a> Page<'a> {
         .bind(id.to_string())
         .bind(confirmation.to.as_ref().map(Pii::reveal))
         .bind(confirmation.text.reveal())
-        .bind(now.as_second())
-        .execute(&mut *self.transaction)
-        .await
-        .map(drop)
-        .map_err(|error| self.file.using(&error))
+        .bind(now.as_second());
+        self.write(statement).await
     }
 }
 

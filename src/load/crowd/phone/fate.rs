@@ -1,6 +1,6 @@
 //! How a call ended, and what that counts as.
 
-use crate::load::crowd::tally::Tally;
+use crate::load::crowd::tally::{Tally, in_order};
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Fate {
             Self::Completed if right => counts.completed += 1,
             Self::Completed => counts.wrong += 1,
             Self::GaveUp => counts.gave_up += 1,
-            Self::Closed(code @ (1000 | 1001 | 1005)) => {
+            Self::Closed(code) if in_order(code) => {
                 counts.ended_by_target += 1;
                 *tally.closed_by.entry(code).or_default() += 1;
             }

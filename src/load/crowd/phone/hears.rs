@@ -6,7 +6,7 @@ use crate::{
         desk::Desk,
         frame::{self, Kind, NotWebSocket},
         listener::{BRIDGE_US, Heard},
-        tally::Measure,
+        tally::{Measure, in_order},
         wire::FromAgent,
     },
     transport::PeerEvent,
@@ -163,8 +163,7 @@ impl Phone {
         let code = frame::close_code(payload);
         self.hear(now, desk);
         frame::write_close(if code == 1005 { 1000 } else { code }, "", &mut desk.out);
-        let in_order = matches!(code, 1000 | 1001 | 1005);
-        if in_order && self.script.is_done() {
+        if in_order(code) && self.script.is_done() {
             // It hung up first, after everything was said.
             self.end(Fate::Completed, desk);
         } else {

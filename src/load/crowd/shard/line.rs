@@ -21,12 +21,14 @@ use super::{
     Floor, Job, READ, Seat,
     out::{Out, Way, halves},
 };
-use crate::load::crowd::{
+use crate::load::{
     chance::Chance,
-    dial::{CLOSE_WAIT, NotIn, Request},
-    faults::Faulty,
-    phone::{Fate, Phone, Setup},
-    tally::Measure,
+    crowd::{
+        dial::{CLOSE_WAIT, NotIn, Request},
+        faults::Faulty,
+        phone::{Fate, Phone, Setup},
+        tally::Measure,
+    },
 };
 
 /// A line from the dial until it is free again.
@@ -75,6 +77,7 @@ async fn call(floor: &Rc<Floor>, job: Job) -> Option<Fate> {
             match why {
                 NotIn::Refused(status) => {
                     desk.tally.counts.refused += 1;
+                    desk.record(Measure::Refused, now.saturating_sub(job.due));
                     *desk.tally.refused_by.entry(status).or_default() += 1;
                 }
                 NotIn::Failed => desk.tally.counts.failed += 1,

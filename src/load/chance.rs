@@ -1,8 +1,9 @@
-//! Numbers by chance, the same for the same seed, everywhere (SplitMix64; Steele, Lea and Flood 2014).
+//! Numbers by chance, the same for the same seed, everywhere (SplitMix64; Steele, Lea and Flood 2014). The crowd, the shop
+//! and the lab have theirs from here.
 
 use std::time::Duration;
 
-/// The source of everything a caller has by chance.
+/// The source of everything left to chance.
 #[derive(Debug, Clone)]
 pub struct Chance(u64);
 
@@ -39,6 +40,24 @@ impl Chance {
     /// One of them; there is one.
     pub fn pick<T: Clone>(&mut self, of: &[T]) -> T {
         of[(self.roll() % of.len() as u64) as usize].clone()
+    }
+
+    /// The wait for something memoryless that comes once in 1 on average.
+    pub fn exponential(&mut self) -> f64 {
+        -(1.0 - self.fraction()).ln()
+    }
+
+    /// The number of one of these, as often as its weight says; 0 where none has a weight.
+    pub fn weighted(&mut self, weights: impl Iterator<Item = u32> + Clone) -> usize {
+        let total: u64 = weights.clone().map(u64::from).sum();
+        let mut left = self.roll() % total.max(1);
+        for (at, weight) in weights.enumerate() {
+            if left < u64::from(weight) {
+                return at;
+            }
+            left -= u64::from(weight);
+        }
+        0
     }
 }
 

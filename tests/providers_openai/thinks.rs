@@ -1,164 +1,29 @@
-//! The OpenAI engines against a scripted server over loopback. The server plays what it is told, byte by byte, and
-//! ends by itself.
-#![cfg(feature = "openai")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+//! The model: words and tools however the bytes are cut, one warm connection, and every way in which it fails.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use pronto::{
-    audio::Rate,
-    call::{Ask, Finish, LlmEvent, Message, SttEvent, ToolKind, ToolSpec, TtsEvent, Turn},
+    call::{Ask, Finish, LlmEvent, Message, ToolKind, ToolSpec, Turn},
     language::Language,
     providers::{
-        Fault, Heard, Kind, Llm, ProviderError, Retry, Say, Stt, Tts,
-        openai::{Connections, OpenAiLlm, OpenAiStt, OpenAiTts},
+        Fault, Kind, Llm, ProviderError, Retry,
+        openai::{Connections, OpenAiLlm},
     },
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
+    net::TcpListener,
     time::{sleep, timeout},
 };
 
-/// One thing the server does.
-#[derive(Clone)]
-enum Step {
-    Send(Vec<u8>),
-    /// Byte by byte, each in a packet of its own.
-    Drip(Vec<u8>),
-    Wait(u64),
-    /// Says nothing until the peer leaves.
-    Hang,
-    /// Hangs up.
-    Close,
-}
-
-use Step::{Close, Drip, Hang, Send, Wait};
-
-struct Server {
-    address: String,
-    connections: Arc<AtomicUsize>,
-    /// The bodies of the requests, in order.
-    requests: mpsc::Receiver<(String, Vec<u8>)>,
-    /// The peer closed a connection in the middle of a script.
-    closed: mpsc::Receiver<()>,
-}
-
-/// Plays one script a request, in order; the last one again for all further requests.
-async fn server(scripts: Vec<Vec<Step>>) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}/v1", listener.local_addr().unwrap());
-    let connections = Arc::new(AtomicUsize::new(0));
-    let (asked, requests) = mpsc::channel(64);
-    let (gone, closed) = mpsc::channel(64);
-    let count = connections.clone();
-    tokio::spawn(async move {
-        let turn = Arc::new(AtomicUsize::new(0));
-        while let Ok(Ok((socket, _))) = timeout(Duration::from_secs(20), listener.accept()).await {
-            count.fetch_add(1, Ordering::SeqCst);
-            let (scripts, turn, asked, gone) = (scripts.clone(), turn.clone(), asked.clone(), gone.clone());
-            tokio::spawn(async move {
-                let mut socket = socket;
-                socket.set_nodelay(true).unwrap();
-                while let Some((head, body)) = read_request(&mut socket).await {
-                    if head.starts_with("HEAD") {
-                        socket.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await.unwrap();
-                        continue;
-                    }
-                    let _ = asked.try_send((head, body));
-                    let at = turn.fetch_add(1, Ordering::SeqCst).min(scripts.len() - 1);
-                    if !play(&mut socket, &scripts[at]).await {
-                        let _ = gone.try_send(());
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    Server { address, connections, requests, closed }
-}
-
-async fn play(socket: &mut TcpStream, script: &[Step]) -> bool {
-    for step in script {
-        let sent = match step {
-            Send(bytes) => socket.write_all(bytes).await,
-            Drip(bytes) => {
-                for byte in bytes {
-                    if socket.write_all(&[*byte]).await.is_err() {
-                        return false;
-                    }
-                    tokio::task::yield_now().await;
-                }
-                Ok(())
-            }
-            Wait(ms) => {
-                sleep(Duration::from_millis(*ms)).await;
-                Ok(())
-            }
-            Hang => {
-                let mut byte = [0];
-                let _ = timeout(Duration::from_secs(20), socket.read(&mut byte)).await;
-                return false;
-            }
-            Close => return false,
-        };
-        if sent.is_err() {
-            return false;
-        }
-    }
-    true
-}
-
-async fn read_request(socket: &mut TcpStream) -> Option<(String, Vec<u8>)> {
-    let mut bytes = Vec::new();
-    let mut piece = [0; 4096];
-    let head_end = loop {
-        if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            break at + 4;
-        }
-        match timeout(Duration::from_secs(20), socket.read(&mut piece)).await {
-            Ok(Ok(count)) if count > 0 => bytes.extend_from_slice(&piece[..count]),
-            _ => return None,
-        }
-    };
-    let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
-    let length = head
-        .lines()
-        .find_map(|line| {
-            line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().parse::<usize>().unwrap())
-        })
-        .unwrap_or(0);
-    while bytes.len() < head_end + length {
-        match socket.read(&mut piece).await {
-            Ok(count) if count > 0 => bytes.extend_from_slice(&piece[..count]),
-            _ => return None,
-        }
-    }
-    Some((head, bytes.split_off(head_end)))
-}
-
-fn head(status: &str, kind: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n").into_bytes()
-}
-
-fn chunk(bytes: impl AsRef<[u8]>) -> Vec<u8> {
-    let bytes = bytes.as_ref();
-    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
-}
-
-fn sse_head() -> Vec<u8> {
-    head("200 OK", "text/event-stream")
-}
-
-const LAST: &[u8] = b"0\r\n\r\n";
+use crate::server::{
+    LAST, Server,
+    Step::{self, Close, Drip, Hang, Send, Wait},
+    all, chunk, head, server, sse_head,
+};
 
 fn event(delta: &str, reason: Option<&str>) -> String {
     let reason = reason.map_or("null".to_string(), |reason| format!("\"{reason}\""));
@@ -195,11 +60,6 @@ fn ask() -> Ask {
 fn llm(server: &Server, more: &str) -> OpenAiLlm {
     let text = format!("base_url = '{}'\nkey = 'sk-test'\nmodel = 'gpt-6-luna'\n{more}", server.address);
     OpenAiLlm::new(toml::from_str(&text).unwrap(), Connections::new().unwrap()).unwrap()
-}
-
-/// Everything of one stream; fails when it takes absurdly long.
-async fn all<T>(stream: impl futures_util::Stream<Item = T>) -> Vec<T> {
-    timeout(Duration::from_secs(15), stream.collect()).await.expect("the stream does not end")
 }
 
 async fn reply(scripts: Vec<Vec<Step>>, more: &str) -> Vec<Result<LlmEvent, ProviderError>> {
@@ -409,118 +269,4 @@ async fn a_server_that_is_not_there_is_unreachable() {
     llm.warm().await;
     let events = all(llm.reply(ask())).await;
     assert_eq!(events[0].as_ref().unwrap_err().kind, Kind::Unreachable);
-}
-
-fn stt(server: &Server) -> OpenAiStt {
-    let text = format!("base_url = '{}'\nkey = 'sk-test'\nmodel = 'gpt-transcribe'\nanswer_ms = 3000", server.address);
-    OpenAiStt::new(toml::from_str(&text).unwrap(), Connections::new().unwrap()).unwrap()
-}
-
-fn voice(ms: u64) -> Heard {
-    let samples = Rate::WIDE.samples(Duration::from_millis(ms));
-    Heard::Audio((0..samples).map(|n| if n % 40 < 20 { 3_000 } else { -3_000 }).collect())
-}
-
-fn json(status: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-        .into_bytes()
-}
-
-#[tokio::test]
-async fn an_utterance_is_sent_as_wav_and_its_text_comes_before_its_commit() {
-    let mut server = server(vec![vec![Send(json("200 OK", "{\"text\":\" Vorrei un tagliando.\\n\"}"))]]).await;
-    let heard = stream::iter([voice(500), Heard::Commit(7)]).boxed();
-    let events = all(stt(&server).listen(heard, Language::Italian)).await;
-    let text = "Vorrei un tagliando.".to_string();
-    assert_eq!(events, [Ok(SttEvent::Final { text }), Ok(SttEvent::Committed { commit: 7 })]);
-    let (head, body) = server.requests.recv().await.unwrap();
-    assert!(head.starts_with("POST /v1/audio/transcriptions"), "{head}");
-    let body = String::from_utf8_lossy(&body);
-    for part in [
-        "name=\"language\"\r\n\r\nit\r\n",
-        "name=\"model\"\r\n\r\ngpt-transcribe\r\n",
-        "filename=\"utterance.wav\"",
-        "RIFF",
-    ] {
-        assert!(body.contains(part), "{part} is missing");
-    }
-}
-
-#[tokio::test]
-async fn a_transcript_is_asked_for_twice_at_most() {
-    let trouble = vec![Send(json("500 X", "{}"))];
-    let heard = || stream::iter([voice(500), Heard::Commit(1)]).boxed();
-    let first = server(vec![trouble.clone(), vec![Send(json("200 OK", r#"{"text":"sì","usage":null}"#))]]).await;
-    let events = all(stt(&first).listen(heard(), Language::Italian)).await;
-    assert_eq!(events[0], Ok(SttEvent::Final { text: "sì".into() }));
-    let mut second = server(vec![trouble]).await;
-    let events = all(stt(&second).listen(heard(), Language::Italian)).await;
-    assert_eq!(events.len(), 1);
-    assert_eq!(events[0].as_ref().unwrap_err().kind, Kind::Status(500));
-    second.requests.close();
-    let mut asked = 0;
-    while second.requests.recv().await.is_some() {
-        asked += 1;
-    }
-    assert_eq!(asked, 2);
-}
-
-fn tts(server: &Server, more: &str) -> OpenAiTts {
-    let text = format!("base_url = '{}'\nmodel = 'kokoro'\nvoice = 'if_sara'\n{more}", server.address);
-    OpenAiTts::new(toml::from_str(&text).unwrap(), Connections::new().unwrap()).unwrap()
-}
-
-fn say() -> Say {
-    Say { text: "Buongiorno.".into(), language: Language::Italian }
-}
-
-async fn speak(script: Vec<Step>, more: &str) -> (Vec<i16>, Result<TtsEvent, ProviderError>) {
-    let server = server(vec![script]).await;
-    let mut events = all(tts(&server, more).speak(say())).await;
-    let last = events.pop().unwrap();
-    let samples = events
-        .into_iter()
-        .flat_map(|event| match event {
-            Ok(TtsEvent::Audio(samples)) => samples,
-            other => panic!("{other:?} in the middle"),
-        })
-        .collect();
-    (samples, last)
-}
-
-#[tokio::test]
-async fn sound_is_whole_however_the_bytes_are_cut() {
-    let sound: Vec<i16> = (0..300).map(|n| n * 100 - 15_000).collect();
-    let bytes: Vec<u8> = sound.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-    for size in [1, 3, 5, 64, 1000] {
-        let mut script = vec![Send(head("200 OK", "audio/pcm"))];
-        script.extend(bytes.chunks(size).map(|piece| Send(chunk(piece))));
-        script.push(Send(LAST.to_vec()));
-        assert_eq!(speak(script, "").await, (sound.clone(), Ok(TtsEvent::Done)), "chunks of {size}");
-    }
-}
-
-#[tokio::test]
-async fn a_voice_that_fails_says_how() {
-    let quick = "first_ms = 200\nstall_ms = 200";
-    let ok = || Send(head("200 OK", "audio/pcm"));
-    let kind = |end: Result<TtsEvent, ProviderError>| end.unwrap_err().kind;
-    assert_eq!(kind(speak(vec![Hang], quick).await.1), Kind::FirstTimeout);
-    assert_eq!(kind(speak(vec![ok(), Hang], quick).await.1), Kind::FirstTimeout);
-    let (samples, end) = speak(vec![ok(), Send(chunk([1; 400])), Hang], quick).await;
-    assert_eq!((samples.len(), kind(end)), (200, Kind::Stalled));
-    assert_eq!(kind(speak(vec![ok(), Send(LAST.to_vec())], quick).await.1), Kind::Garbage);
-    assert_eq!(
-        kind(speak(vec![ok(), Send(chunk(b"ID3\x04................")), Send(LAST.to_vec())], quick).await.1),
-        Kind::Garbage
-    );
-    assert_eq!(kind(speak(vec![Send(json("422 X", r#"{"detail":{"error":"x"}}"#))], quick).await.1), Kind::Refused);
-}
-
-#[tokio::test]
-async fn nothing_to_say_is_said_at_once() {
-    let server = server(vec![vec![Hang]]).await;
-    let events = all(tts(&server, "").speak(Say { text: "  ".into(), language: Language::English })).await;
-    assert_eq!(events, [Ok(TtsEvent::Done)]);
-    assert_eq!(server.connections.load(Ordering::SeqCst), 0);
 }

@@ -1,29 +1,33 @@
 //! The small recurrent network that knows speech, and what it is shown.
 //!
-//! The network itself and its weights are earshot's. What it is shown is made here: 16 ms at a time, the last 48 ms are
-//! seen through 40 windows of pitch (mel bands) from 72 to 7 600 Hz, and the network looks at the last three of these
-//! pictures. Made here because it was half of earshot's own detector: its Fourier transform is plain, the one that the
-//! resampler has brought along uses the machine's vectors and takes less than half. A test holds the two to the same
-//! answers.
+//! 16 ms at a time, the last 48 ms are seen through 40 windows of pitch (mel bands) from 72 to 7 600 Hz, and the network
+//! looks at the last three of these pictures.
+//!
+//! The network is earshot's (version 1.2.2, github.com/pykeio/earshot, MIT or Apache-2.0): its shape, and the weights
+//! that its author trained (`weights.bin`). The sums are ours, because they are most of what hearing a voice costs and
+//! this is a fifth of earshot's own. A test holds the two to the same answers.
 
 use std::{
+    cell::RefCell,
     f64::consts::PI,
     sync::{Arc, LazyLock},
 };
 
-use earshot::{DefaultPredictor, Predictor};
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex32};
+
+mod layers;
+
+use layers::{Memory, PICTURES};
 
 /// One call's network.
 pub(super) struct Network {
-    /// Its memory.
-    predictor: DefaultPredictor,
+    memory: Memory,
     /// The last sample heard.
     last: f32,
     /// The last 48 ms, high tones raised.
     sound: [f32; SOUND],
     /// The last three pictures, the latest at the end.
-    pictures: [f32; 3 * BANDS],
+    pictures: [f32; PICTURES * BANDS],
 }
 
 /// What the network takes at a time: 16 ms.
@@ -36,9 +40,6 @@ const BANDS: usize = 40;
 const RAISED: f32 = 0.97;
 /// Full scale, squared.
 const FULL: f32 = 32_768.0 * 32_768.0;
-/// More than the transform and the network need for their sums, in complex numbers and in real ones.
-const SCRATCH: usize = 1_024;
-const SUMS: usize = 1_026;
 
 /// What all networks share.
 struct Tables {
@@ -46,7 +47,18 @@ struct Tables {
     window: [f32; SOUND],
     /// Where the bands begin, culminate (where the next begins), and end, in steps of the transform.
     edges: [usize; BANDS + 2],
+}
+
+/// Room for the transform's sums: one for each thread, because no call needs it for longer.
+struct Room {
     transform: Arc<dyn RealToComplex<f32>>,
+    input: [f32; LONG],
+    tones: [Complex32; LONG / 2 + 1],
+    scratch: Vec<Complex32>,
+}
+
+thread_local! {
+    static ROOM: RefCell<Box<Room>> = RefCell::new(Box::new(Room::new()));
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
@@ -57,13 +69,32 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     Tables {
         window: std::array::from_fn(|at| (PI * at as f64 / SOUND as f64).sin().powi(2) as f32),
         edges: std::array::from_fn(|at| ((LONG + 1) as f64 * edge(at) / 16_000.0) as usize),
-        transform: RealFftPlanner::new().plan_fft_forward(LONG),
     }
 });
 
+impl Room {
+    fn new() -> Self {
+        let transform = RealFftPlanner::new().plan_fft_forward(LONG);
+        let scratch = transform.make_scratch_vec();
+        Self { transform, input: [0.0; LONG], tones: [Complex32::ZERO; LONG / 2 + 1], scratch }
+    }
+
+    /// How much there is of each tone in this sound.
+    fn powers(&mut self, sound: &[f32; SOUND]) -> [f32; LONG / 2 + 1] {
+        let (input, rest) = self.input.split_at_mut(SOUND);
+        for ((input, sample), weight) in input.iter_mut().zip(sound).zip(&TABLES.window) {
+            *input = sample * weight;
+        }
+        rest.fill(0.0);
+        let transformed = self.transform.process_with_scratch(&mut self.input, &mut self.tones, &mut self.scratch);
+        transformed.expect("the lengths of the plan");
+        self.tones.map(|tone| tone.norm_sqr())
+    }
+}
+
 impl Network {
     pub(super) const fn new() -> Self {
-        Self { predictor: DefaultPredictor::new(), last: 0.0, sound: [0.0; SOUND], pictures: [0.0; 3 * BANDS] }
+        Self { memory: Memory::new(), last: 0.0, sound: [0.0; SOUND], pictures: [0.0; PICTURES * BANDS] }
     }
 
     /// Hears 16 ms; answers how probable it is that somebody speaks.
@@ -76,28 +107,19 @@ impl Network {
         }
         self.pictures.copy_within(BANDS.., 0);
         self.picture();
-        self.predictor.normalize(&mut self.pictures[2 * BANDS..]);
-        self.predictor.predict(&self.pictures, &mut [0.0; SUMS])
+        self.memory.look(&self.pictures)
     }
 
     /// How much sound there is in each band, on the scale of the ear.
     fn picture(&mut self) {
-        let Tables { window, edges, transform } = &*TABLES;
-        let (mut input, mut tones) = ([0.0; LONG], [Complex32::ZERO; LONG / 2 + 1]);
-        for ((input, sample), weight) in input.iter_mut().zip(&self.sound).zip(window) {
-            *input = sample * weight;
-        }
-        let mut scratch = [Complex32::ZERO; SCRATCH];
-        let scratch = &mut scratch[..transform.get_scratch_len().min(SCRATCH)];
-        transform.process_with_scratch(&mut input, &mut tones, scratch).expect("the lengths of the plan");
-        let picture = &mut self.pictures[2 * BANDS..];
-        picture.fill(0.0);
-        for (at, edge) in edges.windows(2).enumerate() {
+        let powers = ROOM.with_borrow_mut(|room| room.powers(&self.sound));
+        let picture = self.pictures.last_chunk_mut().expect("there are several");
+        *picture = [0.0; BANDS];
+        for (at, edge) in TABLES.edges.windows(2).enumerate() {
             // From one culmination to the next one band fades out and another fades in.
             let (mut sum, mut fades_in) = (0.0, 0.0);
             let step = 1.0 / (edge[1] - edge[0]) as f32;
-            for (on, tone) in tones[edge[0]..edge[1]].iter().enumerate() {
-                let power = tone.norm_sqr();
+            for (on, power) in powers[edge[0]..edge[1]].iter().enumerate() {
                 sum += power;
                 fades_in += power * (on as f32 * step);
             }
@@ -108,9 +130,10 @@ impl Network {
                 picture[at] += fades_in;
             }
         }
-        for band in picture {
+        for band in &mut *picture {
             *band = (*band / FULL + 1e-20).ln();
         }
+        layers::normalise(picture);
     }
 }
 
