@@ -32,7 +32,7 @@ pub const TOKEN: &str = "segreto-per-misurare";
 /// As the daemon's.
 fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .thread_stack_size(512 << 10)
         .enable_all()
         .build()?)

@@ -77,7 +77,7 @@ pub(super) struct Whom {
     #[arg(long, value_name = "MS")]
     pub(super) expected_waits_ms: Option<f64>,
     /// Threads of the gateway that is started
-    #[arg(long, default_value_t = 2, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N")]
     pub(super) threads: usize,
     /// From which lateness of its own on the gateway that is started turns calls away (gateway.late_ms_max) [default:
     /// as a gateway does; 0, never, where the capacity is looked for]
