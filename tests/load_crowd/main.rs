@@ -248,6 +248,18 @@ async fn strangers_come_by_the_clock_whatever_the_target_does() {
     assert!(most <= counts.connected && most + 2 >= counts.connected, "{most}, {counts:?}");
 }
 
+/// Regression: a line that was free again counted its dial from when the last one was due, a dial's distance earlier.
+#[tokio::test]
+async fn a_line_that_is_free_again_is_dialled_from_then_on() {
+    let (address, _) = fake::start();
+    let short = "[[behaviours.scenario.steps]]\nafter_s = 1.7\nhang_up = true";
+    let plan = plan("vapi-mulaw", "mute", r#"kind = "constant", calls = 1, dials_per_s = 1"#, 4.0, short);
+    let outcome = played(&plan, address).await;
+    assert!(outcome.tally.counts.connected >= 2, "{:?}", outcome.tally.counts);
+    let longest = outcome.tally.quantile(Measure::Connect, 1.0).expect("somebody was let in");
+    assert!(longest < Duration::from_millis(500) + outcome.generator.late_max, "{longest:?}");
+}
+
 #[tokio::test]
 async fn the_number_of_calls_is_steered_while_it_runs() {
     let (address, _) = fake::start();

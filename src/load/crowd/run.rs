@@ -101,6 +101,8 @@ struct Crowd {
     dialled: u64,
     /// When the next stranger calls, or the next line may be dialled.
     next: u64,
+    /// When the lines were last counted: one that is missing now has not been missing for longer.
+    counted: u64,
     /// Calls told to hang up.
     shed: u32,
     /// See [`lines_max`].
@@ -177,6 +179,7 @@ impl Crowd {
             spares,
             dialled: 0,
             next: 0,
+            counted: 0,
             shed: 0,
             lines_max,
             total,
@@ -209,13 +212,14 @@ impl Crowd {
                 self.next = self.next.max(now.saturating_sub(us(LOOK) + between as u64));
                 let mut missing = wanted.min(self.lines_max).saturating_sub(lines);
                 while missing > 0 && self.next <= now {
-                    let due = if between > 0.0 { self.next } else { now };
+                    let due = if between > 0.0 { self.next.max(self.counted) } else { now };
                     if !self.dial(due) {
                         break;
                     }
                     missing -= 1;
                     self.next += between as u64;
                 }
+                self.counted = now;
                 let shedding = self.shed.wrapping_sub(self.gauges.shed.load(Ordering::Relaxed));
                 let surplus = lines.saturating_sub(wanted).saturating_sub(shedding);
                 if surplus > 0 {
