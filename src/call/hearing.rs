@@ -9,6 +9,7 @@ use super::{
     limits::{DEAD_AIR_MAX, PAUSE_KEPT, REPEATS_MAX},
     words::{contains, without, without_so_far},
 };
+use crate::audio::ECHO_LIKENESS;
 
 /// A recogniser that answers no commits is given this long, after the silence, to make its partial text final.
 const FINAL_GRACE: Duration = Duration::from_millis(250);
@@ -52,15 +53,15 @@ impl Call {
         let hold = Settings::ms(self.setup.settings.interruption.hold_ms);
         let run = self.listen.run(now);
         if !in_the_air || run < hold / 2 {
-            return self.listen.is_ours(None, false);
+            return self.listen.is_ours(false, false);
         }
         // Speech that was unlike us for so long is somebody else's; comparing costs more than all the rest of a frame.
         if run.min(self.listen.since_onset()) >= ECHO_DOUBT || !self.listen.is_time_to_compare() {
             return;
         }
-        let likeness = self.mouth.likeness(self.listen.recent());
+        let alike = self.mouth.likeness(self.listen.recent()) >= ECHO_LIKENESS;
         let held = self.cut_in.is_some_and(|cut_in| cut_in.held.is_some());
-        self.listen.is_ours(Some(likeness), held);
+        self.listen.is_ours(alike, held);
     }
 
     /// The recogniser said something.

@@ -12,14 +12,10 @@ use super::{
     taken::Taken,
     utterance::Utterance,
 };
-use crate::audio::{CodecError, ECHO_LIKENESS, Ear, Heard, Key, Line, Rate, SILENCE_DB, level_db};
+use crate::audio::{CodecError, Ear, Heard, Key, Line, Rate, SILENCE_DB, level_db};
 
 /// Speech that may be our own voice coming back is compared with it every 40 ms, and speech that was not every 80.
 const COMPARE_EVERY: u64 = 640;
-/// Below this likeness the sound is hardly an echo (those of speech are above 0.85), and after so many such comparisons in
-/// a row it is none: by then the compared stretch is full of it. Comparing costs more than all the rest of a frame.
-const UNLIKE: f32 = 0.5;
-const UNLIKE_SURE: u32 = 4;
 
 /// How loud the line was is remembered for so long, in pieces of a frame: a recogniser may hear words a while after they
 /// were said, and nobody has noticed any speech.
@@ -59,8 +55,6 @@ pub(crate) struct Listen {
     looked_at: Option<Instant>,
     /// The last piece of audio was like our own voice.
     alike: bool,
-    /// Comparisons in a row of this stretch of speech in which it was not like our own voice at all.
-    unlike: u32,
     /// The caller is muted by a control.
     pub(crate) muted: bool,
     /// Detections of one piece of audio, reused.
@@ -94,7 +88,6 @@ impl Listen {
             taken: None,
             looked_at: None,
             alike: false,
-            unlike: 0,
             muted: false,
             found: Vec::with_capacity(8),
             levels: VecDeque::with_capacity(LEVELS),
@@ -333,9 +326,6 @@ impl Listen {
 
     /// The present utterance has not been compared with our own voice for a while. Asked, it counts as compared.
     pub(crate) fn is_time_to_compare(&mut self) -> bool {
-        if self.unlike >= UNLIKE_SURE {
-            return false;
-        }
         let position = self.ear.position();
         let Some(utterance) = &mut self.utterance else { return false };
         let young = position < utterance.onset() + 4 * COMPARE_EVERY;
@@ -346,13 +336,11 @@ impl Listen {
         due
     }
 
-    /// How much the sound just heard is like our own voice; nothing where there is nothing to compare. Two vowels of one
-    /// pitch can be alike for a moment: to give way to a caller a moment later does no harm, but a caller we stopped for
-    /// (`held`) is talked over only when the likeness lasts.
-    pub(crate) fn is_ours(&mut self, likeness: Option<f32>, held: bool) {
+    /// The sound just heard is like our own voice, or is not. Two vowels of one pitch can be alike for a moment: to give
+    /// way to a caller a moment later does no harm, but a caller we stopped for (`held`) is talked over only when the
+    /// likeness lasts.
+    pub(crate) fn is_ours(&mut self, alike: bool, held: bool) {
         let position = self.ear.position();
-        let alike = likeness.is_some_and(|likeness| likeness >= ECHO_LIKENESS);
-        self.unlike = if likeness.is_some_and(|likeness| likeness < UNLIKE) { self.unlike + 1 } else { 0 };
         if let Some(utterance) = self.utterance.as_mut().filter(|_| alike && (self.alike || !held)) {
             utterance.ours_until = position;
         }

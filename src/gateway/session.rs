@@ -295,10 +295,37 @@ fn keep(tenant: &Tenant, record: CallRecord, before: Option<JoinHandle<()>>) -> 
         if let Some(before) = before {
             let _ = before.await;
         }
-        if timeout(limits::TOOL_WAIT, tools.keep(record)).await.is_err() {
+        if timeout(limits::RECORD_WAIT, tools.keep(record)).await.is_err() {
             tracing::error!("the record of a call was not kept in time");
         }
         drop(write);
     };
     tokio::spawn(keeping.in_current_span())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::gateway::streams::tests::{Fake, tenant};
+
+    /// Regression: a store that had thousands of records to keep was given as long for one as a tool for an answer.
+    #[tokio::test(start_paused = true)]
+    async fn a_record_outwaits_a_store_that_is_busy_with_others() {
+        let fake = Arc::new(Fake::that_keeps_for(Duration::from_secs(70)));
+        let tenant = tenant(&fake);
+        let record = CallRecord {
+            id: "c1".into(),
+            peer: None,
+            tenant: tenant.id().clone(),
+            transport: "vapi",
+            caller: None,
+            answered: jiff::Timestamp::UNIX_EPOCH,
+            end: None,
+        };
+        let begun = keep(&tenant, record.clone(), None);
+        keep(&tenant, record, Some(begun)).await.expect("no panic");
+        assert_eq!(fake.kept.load(Ordering::SeqCst), 2);
+    }
 }

@@ -281,4 +281,4 @@ fn cut(provider: &'static str) -> ProviderError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,6 +1,6 @@
 //! The recogniser is slow, or says nothing at all.
 
-use pronto::sim::story::{ms, s, says, story};
+use pronto::sim::story::{Story, ms, s, says, story};
 
 #[test]
 fn the_answer_waits_for_the_text() {
@@ -58,16 +58,19 @@ fn a_recogniser_without_commits_is_given_a_moment_for_its_final_text() {
         .play();
 }
 
+/// How late the text of a short word comes: before the caller is asked to repeat it, meanwhile, and after.
+const LATE: [u64; 3] = [1_200, 1_700, 2_400];
+
+fn short_word(late: u64) -> Story {
+    story().no_partials().transcript_after(ms(late)).caller(1.0..1.4, "domani").model(says("Va bene, domani."))
+}
+
 /// Regression: a word too short to be missed was taken for a noise before its text came, and its text for an old one. Where
 /// the caller was being asked to repeat it, the text cuts that short.
 #[test]
 fn a_short_word_whose_text_comes_late_is_answered() {
-    for late in [1_200, 1_700, 2_400] {
-        story()
-            .no_partials()
-            .transcript_after(ms(late))
-            .caller(1.0..1.4, "domani")
-            .model(says("Va bene, domani."))
+    for late in LATE {
+        short_word(late)
             .expect("understood", |t| t.understood() == ["domani"])
             .expect("answered", |t| t.said().last().is_some_and(|said| said == "Va bene, domani."))
             .expect("asked once", |t| t.asks() == 1)
@@ -78,12 +81,8 @@ fn a_short_word_whose_text_comes_late_is_answered() {
 /// Regression: by then the caller is silent, and words without sound were taken for somebody far away.
 #[test]
 fn words_that_come_after_the_apology_are_the_callers_own() {
-    for late in [1_200, 1_700, 2_400] {
-        story()
-            .no_partials()
-            .transcript_after(ms(late))
-            .caller(1.0..1.4, "domani")
-            .model(says("Va bene, domani."))
+    for late in LATE {
+        short_word(late)
             .caller(12.0..12.4, "grazie")
             .model(says("Prego."))
             .until(20.0)

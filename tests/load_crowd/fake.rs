@@ -40,6 +40,8 @@ pub struct Record {
     pub holes: Vec<Duration>,
     /// Calls that were let in.
     pub calls: usize,
+    /// Of these, calls that are over here too: everything they sent has come.
+    pub ended: usize,
     /// Frames of audio that came.
     pub frames: usize,
     /// Calls that said goodbye in order.
@@ -132,6 +134,7 @@ async fn call(tcp: TcpStream, record: Shared) {
         "rubbish" => rubbish(socket).await,
         other => panic!("no behaviour {other}"),
     }
+    record.lock().unwrap().ended += 1;
 }
 
 /// One frame of a tone as loud as a voice.

@@ -314,7 +314,15 @@ async fn what_goes_wrong_on_a_line_goes_wrong() {
     assert_eq!(record.lock().unwrap().goodbyes as u64, counts.unfinished, "a cut has no goodbye");
     // What is on its way when a run ends still comes.
     let settled = async || {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        let all = async {
+            while {
+                let record = record.lock().unwrap();
+                record.ended < record.calls
+            } {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), all).await.expect("every call ends at both ends");
         record.lock().unwrap().frames
     };
     let before = settled().await;

@@ -18,15 +18,16 @@ const WIDE: usize = BANDS - 2;
 const FIRST: usize = 18;
 const SECOND: usize = 9;
 const THIRD: usize = 5;
-/// What the convolutions hand on, and room for nothing up to a whole number of chunks.
+/// What the convolutions hand on, and the same with nothing up to a whole number of chunks.
 const FEATURES: usize = THIRD * CHANNELS;
-const ROOM: usize = FEATURES.next_multiple_of(CHUNK);
+const PADDED: usize = FEATURES.next_multiple_of(CHUNK);
 /// Whole numbers are multiplied so many at a time.
 const CHUNK: usize = 32;
 /// What a recurrent layer remembers.
 const MEMORY: usize = 64;
-/// One in the whole numbers of the recurrent layers' sums, and in those of what they remember.
+/// A one in the whole numbers that the recurrent layers sum up ...
 const ONE: f32 = 16_777_216.0;
+/// ... and in those that they are given and remember.
 const UNIT: f32 = 32_768.0;
 
 /// A channel beside the others, at one place of the pitch.
@@ -48,7 +49,7 @@ struct Weights {
     bias: Channels,
     second: Convolution,
     third: Convolution,
-    first_memory: Recurrent<ROOM>,
+    first_memory: Recurrent<PADDED>,
     second_memory: Recurrent<MEMORY>,
     output: [[i16; MEMORY]; 2],
 }
@@ -77,7 +78,7 @@ static WEIGHTS: LazyLock<Weights> = LazyLock::new(|| {
         bias: file.floats(),
         second: file.convolution(true),
         third: file.convolution(false),
-        first_memory: file.recurrent::<FEATURES, ROOM>(),
+        first_memory: file.recurrent::<FEATURES, PADDED>(),
         second_memory: file.recurrent::<MEMORY, MEMORY>(),
         output: std::array::from_fn(|_| file.wholes()),
     }
@@ -112,9 +113,9 @@ impl File {
         }
     }
 
-    fn recurrent<const N: usize, const ROOM: usize>(&mut self) -> Recurrent<ROOM> {
+    fn recurrent<const N: usize, const PADDED: usize>(&mut self) -> Recurrent<PADDED> {
         let mut row = |_| {
-            let mut row = [0; ROOM];
+            let mut row = [0; PADDED];
             row[..N].copy_from_slice(&self.wholes::<N>());
             row
         };
@@ -146,7 +147,7 @@ impl Memory {
         }
         let mut third = [[0.0; CHANNELS]; THIRD];
         weights.third.convolve(&second, &mut third);
-        let mut features = [0; ROOM];
+        let mut features = [0; PADDED];
         for (feature, place) in features.iter_mut().zip(third.as_flattened()) {
             // Rounded; what is beyond the range of the number stays at its end.
             *feature = (place * UNIT + 0.5f32.copysign(*place)) as i16;

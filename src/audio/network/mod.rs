@@ -4,8 +4,8 @@
 //! looks at the last three of these pictures.
 //!
 //! The network is earshot's (version 1.2.2, github.com/pykeio/earshot, MIT or Apache-2.0): its shape, and the weights
-//! that its author trained (`weights.bin`). The sums are ours, because they are most of what hearing a voice costs and
-//! this is a fifth of earshot's own. A test holds the two to the same answers.
+//! that its author trained (`weights.bin`). The sums are ours, because they are most of what hearing a voice costs. A
+//! test holds the two to the same answers.
 
 use std::{
     cell::RefCell,

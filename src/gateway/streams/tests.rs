@@ -1,8 +1,11 @@
 //! What a call has under way, against engines that write down what was asked of them.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_util::stream;
@@ -18,7 +21,7 @@ use crate::{
 
 /// Engines that write down what was asked of them.
 #[derive(Default)]
-struct Fake {
+pub(in crate::gateway) struct Fake {
     /// Recognisers that were started; each breaks at the first commit.
     recognisers: AtomicUsize,
     /// The audio each of them heard.
@@ -27,9 +30,18 @@ struct Fake {
     spoken: Mutex<Vec<String>>,
     /// How often one was told that a call begins.
     warmed: Arc<AtomicUsize>,
+    /// How long it takes to keep a record.
+    keeping: Duration,
+    /// Records that were kept.
+    pub(in crate::gateway) kept: Arc<AtomicUsize>,
 }
 
 impl Fake {
+    /// Whose records take so long.
+    pub(in crate::gateway) fn that_keeps_for(keeping: Duration) -> Self {
+        Self { keeping, ..Self::default() }
+    }
+
     fn warmed(&self) -> BoxFuture<'static, ()> {
         let warmed = Arc::clone(&self.warmed);
         async move {
@@ -107,16 +119,25 @@ impl Tools for Fake {
     }
 
     fn keep(&self, _: CallRecord) -> BoxFuture<'static, ()> {
-        async {}.boxed()
+        let (keeping, kept) = (self.keeping, Arc::clone(&self.kept));
+        async move {
+            tokio::time::sleep(keeping).await;
+            kept.fetch_add(1, Ordering::SeqCst);
+        }
+        .boxed()
     }
+}
+
+pub(in crate::gateway) fn tenant(fake: &Arc<Fake>) -> Arc<Tenant> {
+    let id = TenantId::new("rossi").expect("a good id");
+    let profile = Profile::new(id, "Officina", &SecretString::from("x"));
+    let engines = Engines { stt: fake.clone(), llm: fake.clone(), tts: fake.clone() };
+    Arc::new(Tenant::new(profile, engines, fake.clone()))
 }
 
 fn streams() -> (Arc<Fake>, Streams) {
     let fake = Arc::new(Fake::default());
-    let id = TenantId::new("rossi").expect("a good id");
-    let profile = Profile::new(id, "Officina", &SecretString::from("x"));
-    let engines = Engines { stt: fake.clone(), llm: fake.clone(), tts: fake.clone() };
-    let tenant = Arc::new(Tenant::new(profile, engines, fake.clone()));
+    let tenant = tenant(&fake);
     let caller = Caller { call: "c1".into(), number: None, language: Language::Italian };
     (fake, Streams::new(tenant, caller))
 }
