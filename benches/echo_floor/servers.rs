@@ -119,7 +119,7 @@ type Events<T> = BoxStream<'static, std::result::Result<T, ProviderError>>;
 
 /// Half a minute of Italian at 24 kHz, in pieces of 100 ms.
 static VOICE: LazyLock<Vec<Vec<i16>>> = LazyLock::new(|| {
-    let sound = track::voice(Rate::VOICE).0;
+    let sound = track::voice(track::Who::Agent, Rate::VOICE).0;
     sound.chunks(2_400).map(<[i16]>::to_vec).collect()
 });
 

@@ -91,7 +91,7 @@ pub struct Track {
 
 impl Track {
     pub fn new() -> Result<Self> {
-        let (mut speech, voice) = voice(Rate::WIDE);
+        let (mut speech, voice) = voice(Who::Caller, Rate::WIDE);
         let room = signal::Noise::new(1).white(speech.len(), -65.0);
         signal::add(&mut speech, &room, 0);
         Ok(Self { speech, room, voice })
@@ -103,14 +103,43 @@ impl Track {
     }
 }
 
-/// What an Italian caller says, with the pauses between sentences that a person makes; and who says it.
-pub fn voice(rate: Rate) -> (Vec<i16>, &'static str) {
-    let sentences = "Buongiorno, vorrei prenotare un tagliando per la mia Panda. La macchina fa un rumore strano quando \
+/// Who speaks: two people, who do not say the same. With one voice the search for our own would find it everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    Caller,
+    Agent,
+}
+
+impl Who {
+    const fn voice(self) -> &'static str {
+        match self {
+            Self::Caller => "it",
+            Self::Agent => "it+f3",
+        }
+    }
+
+    const fn sentences(self) -> &'static str {
+        match self {
+            Self::Caller => CALLER,
+            Self::Agent => AGENT,
+        }
+    }
+}
+
+const CALLER: &str = "Buongiorno, vorrei prenotare un tagliando per la mia Panda. La macchina fa un rumore strano quando \
         giro a destra, e si è accesa la spia del motore. Mi chiamo Giovanni Esposito, il numero è tre tre tre, uno due \
         tre, quattro cinque sei sette. Va bene martedì alle nove? No, aspetti, preferisco nel pomeriggio. Quanto costa \
         il cambio delle gomme invernali? Ecco, allora facciamo giovedì mattina, così lascio la macchina e passo a \
         riprenderla la sera.";
-    let spoken = Command::new("espeak-ng").args(["-v", "it", "--stdout", sentences]).output();
+
+const AGENT: &str = "Officina Rossi, buongiorno. Certo, per la revisione abbiamo posto lunedì mattina alle otto e mezza, \
+    oppure mercoledì dopo pranzo. Per la spia accesa conviene una diagnosi, che richiede circa un'ora. Mi lascia la \
+    targa, per favore? Perfetto, le confermo l'appuntamento e le mando un messaggio con tutti i dettagli. Se dovesse \
+    fare tardi ci chiami pure, siamo aperti fino alle sei e mezza. Le serve un'auto sostitutiva nel frattempo?";
+
+/// What somebody says in Italian, with the pauses between sentences that a person makes; and how it was made.
+pub fn voice(who: Who, rate: Rate) -> (Vec<i16>, &'static str) {
+    let spoken = Command::new("espeak-ng").args(["-v", who.voice(), "--stdout", who.sentences()]).output();
     let wav = spoken.ok().filter(|spoken| spoken.status.success()).map(|spoken| spoken.stdout).unwrap_or_default();
     let mut sound = Vec::new();
     if let (Some(header), Some(samples)) = (wav.get(..44), wav.get(44..)) {
@@ -126,7 +155,8 @@ pub fn voice(rate: Rate) -> (Vec<i16>, &'static str) {
     let (syllable, rest) = (rate.samples(Duration::from_millis(200)), rate.samples(Duration::from_millis(260)));
     for at in 0..sound.len() / rest {
         for harmonic in 1..=12 {
-            let hz = (120.0 + (at % 5) as f64 * 8.0) * f64::from(harmonic);
+            let base = if who == Who::Caller { 120.0 } else { 190.0 };
+            let hz = (base + (at % 5) as f64 * 8.0) * f64::from(harmonic);
             let part = signal::sine(hz, rate, 5_000.0 / f64::from(harmonic), 0, syllable);
             signal::add(&mut sound, &part, at * rest);
         }
@@ -159,7 +189,7 @@ pub fn embedded(track: &Track, line: Line, state: State) -> Result<f64> {
         ..Settings::default()
     };
     let packets = track.packets(state, line.hears)?;
-    let sound = voice(Rate::VOICE).0;
+    let sound = voice(Who::Agent, Rate::VOICE).0;
     let mut call = Call::new(Setup {
         line,
         clock: jiff::civil::date(2026, 4, 13).at(10, 0, 0, 0).in_tz("Europe/Rome")?,
