@@ -103,7 +103,7 @@ fn likeness_to_our_echo(bencher: Bencher<'_, '_>) {
     let sound = signal::Noise::new(1).white(16_000, -20.0);
     let mut guard = EchoGuard::new();
     guard.played(&sound, Rate::WIDE);
-    bencher.bench_local(|| guard.likeness(&sound[4_000..6_048]));
+    bencher.bench_local(|| guard.likeness([&sound[4_000..6_048], &[]]));
 }
 
 /// What leaves is remembered, frame by frame.

@@ -101,7 +101,7 @@ fn likenesses(ours: &[i16], heard: &[i16]) -> Vec<(usize, f32)> {
         guard.played(leaving, Rate::PHONE);
         ear.hear(packet, None, None, &mut wide, &mut |_| ());
         // Only sound that fills the window: elsewhere the voice detector would not have spoken yet.
-        if at % 5 == 0 && ear.recent()[128..].chunks(480).all(|piece| level_db(piece) > -58.0) {
+        if at % 5 == 0 && ear.recent().concat()[128..].chunks(480).all(|piece| level_db(piece) > -58.0) {
             found.push((ear.position() as usize, guard.likeness(ear.recent())));
         }
     }

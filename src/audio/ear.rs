@@ -12,6 +12,7 @@ use super::{
     CodecError, Decoder, Format, Jitter, Key, Piece, Rate, Resampler, Troubles, VadSettings,
     dtmf::Dtmf,
     level::db,
+    ring::Ring,
     step::{STEP, Steps, mean_square},
     vad::{Vad, Voice},
 };
@@ -74,8 +75,8 @@ struct Chain {
     position: u64,
     /// Mean square of the sound, smoothed over about 100 ms.
     power: f32,
-    /// The last samples given, the latest at the end; zeros before the first.
-    recent: Vec<i16>,
+    /// The last samples given; zeros before the first.
+    recent: Ring<RECENT>,
 }
 
 /// How much of the sound is remembered: what [`EchoGuard`](super::EchoGuard) compares.
@@ -95,7 +96,7 @@ impl Ear {
                 vad: Vad::new(vad),
                 position: 0,
                 power: 0.0,
-                recent: vec![0; RECENT],
+                recent: Ring::new(),
             },
         })
     }
@@ -147,9 +148,10 @@ impl Ear {
         db(self.chain.power)
     }
 
-    /// The last 128 ms at 16 kHz: for [`EchoGuard::likeness`](super::EchoGuard::likeness).
-    pub fn recent(&self) -> &[i16] {
-        &self.chain.recent
+    /// The last 128 ms at 16 kHz, in two parts, the older first: for
+    /// [`EchoGuard::likeness`](super::EchoGuard::likeness).
+    pub fn recent(&self) -> [&[i16]; 2] {
+        self.chain.recent.latest(RECENT)
     }
 
     /// Samples that were made up, at the wire's rate.
@@ -180,7 +182,7 @@ impl Chain {
         self.resampler.process(&self.native, samples);
         let wide = &samples[start..];
         self.position += wide.len() as u64;
-        self.remember(wide);
+        self.recent.push(wide);
         let Self { steps, dtmf, vad, power, .. } = self;
         steps.feed(wide, |step| {
             let now = mean_square(step);
@@ -197,12 +199,6 @@ impl Chain {
             });
         });
         self.native.len()
-    }
-
-    fn remember(&mut self, wide: &[i16]) {
-        let wide = &wide[wide.len().saturating_sub(RECENT)..];
-        self.recent.copy_within(wide.len().., 0);
-        self.recent[RECENT - wide.len()..].copy_from_slice(wide);
     }
 }
 

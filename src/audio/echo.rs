@@ -62,8 +62,8 @@ thread_local! {
 /// let voice = Noise::new(1).white(8_000, -20.0);
 /// let mut guard = EchoGuard::new();
 /// guard.played(&voice, Rate::WIDE);
-/// assert!(guard.likeness(&voice[4_000..6_000]) > 0.9);
-/// assert!(guard.likeness(&Noise::new(2).white(2_000, -20.0)) < 0.5);
+/// assert!(guard.likeness([&voice[4_000..5_000], &voice[5_000..6_000]]) > 0.9);
+/// assert!(guard.likeness([&Noise::new(2).white(2_000, -20.0), &[]]) < 0.5);
 /// ```
 #[derive(Debug, Clone)]
 pub struct EchoGuard {
@@ -106,16 +106,20 @@ impl EchoGuard {
         }
     }
 
-    /// How much the end of this sound (16 kHz; 120 ms of it are enough, less than 60 say nothing) is like something
-    /// that has just left: from 0 to 1. See [`ECHO_LIKENESS`]. Takes a fraction of a millisecond: ask when it matters.
-    pub fn likeness(&self, heard: &[i16]) -> f32 {
-        let heard = &heard[heard.len().saturating_sub(WINDOW * 4 + 4)..];
-        let mut window = [0.0f32; WINDOW + 1];
-        let mut filled = 0;
-        Down::default().push(heard, Rate::WIDE, |sample| {
-            window[filled] = sample;
-            filled += 1;
-        });
+    /// How much the end of this sound (16 kHz, in two parts; 120 ms of it are enough, less than 60 say nothing) is like
+    /// something that has just left: from 0 to 1. See [`ECHO_LIKENESS`]. Takes a fraction of a millisecond: ask when it
+    /// matters.
+    pub fn likeness(&self, heard: [&[i16]; 2]) -> f32 {
+        let [older, newer] = heard;
+        let newer = &newer[newer.len().saturating_sub(WINDOW * 4 + 4)..];
+        let older = &older[older.len().saturating_sub(WINDOW * 4 + 4 - newer.len())..];
+        let (mut window, mut filled, mut down) = ([0.0f32; WINDOW + 1], 0, Down::default());
+        for part in [older, newer] {
+            down.push(part, Rate::WIDE, |sample| {
+                window[filled] = sample;
+                filled += 1;
+            });
+        }
         // The first has no sample before it to differ from.
         let window = &window[filled.min(1)..filled];
         let energy = dot(window, window);
@@ -323,7 +327,7 @@ mod tests {
             for delay_ms in [0, 3, 77, 250, 500, 800] {
                 let end = wide.len() - delay_ms * 16;
                 let heard = gain(&wide[end - 2_000..end], -30.0);
-                let like = guard.likeness(&heard);
+                let like = guard.likeness([&heard[..700], &heard[700..]]);
                 assert!(like > 0.8, "{hz} Hz, {delay_ms} ms: {like}");
             }
         }
@@ -332,10 +336,10 @@ mod tests {
     #[test]
     fn silence_and_too_little_are_like_nothing() {
         let mut guard = EchoGuard::new();
-        assert_eq!(guard.likeness(&[1_000; 2_000]), 0.0);
+        assert_eq!(guard.likeness([&[1_000; 2_000], &[]]), 0.0);
         guard.played(&Noise::new(1).white(16_000, -20.0), Rate::WIDE);
-        assert_eq!(guard.likeness(&[]), 0.0);
-        assert_eq!(guard.likeness(&[0; 2_000]), 0.0);
-        assert_eq!(guard.likeness(&Noise::new(1).white(16_000, -20.0)[15_200..]), 0.0, "50 ms are too little");
+        assert_eq!(guard.likeness([&[], &[]]), 0.0);
+        assert_eq!(guard.likeness([&[], &[0; 2_000]]), 0.0);
+        assert_eq!(guard.likeness([&Noise::new(1).white(16_000, -20.0)[15_200..], &[]]), 0.0, "50 ms are too little");
     }
 }

@@ -135,7 +135,7 @@ fn playing(data: &mut Unstructured<'_>) -> Result<()> {
         }
         assert!(playout.queued() <= PLAYOUT_MAX + super::REWIND_MAX);
     }
-    let likeness = guard.likeness(&out);
+    let likeness = guard.likeness([&out, &[]]);
     assert!((0.0..=1.0).contains(&likeness));
     Ok(())
 }

@@ -47,9 +47,11 @@ mod ear;
 mod jitter;
 mod level;
 mod network;
+mod ring;
 mod step;
 mod vad;
 mod voicing;
+mod widest;
 
 pub mod dtmf;
 mod echo;

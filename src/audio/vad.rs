@@ -19,6 +19,7 @@ use sonora_ns::{config::SuppressionLevel, noise_suppressor::NoiseSuppressor};
 use super::{
     level,
     network::{BLOCK, Network},
+    ring::Ring,
     step::STEP,
     voicing::Voicing,
 };
@@ -341,15 +342,19 @@ impl Gate {
 /// Most of a call is silence on a quiet line, so both are asked only when there is something to ask: noise is suppressed
 /// where there is noise, and the network sleeps while nothing stands out. When it wakes it hears the last 80 ms first.
 struct Neural {
-    /// Where the settings want it.
-    suppressor: Option<NoiseSuppressor>,
+    /// The settings want noise suppressed.
+    suppresses: bool,
+    /// While there is noise: it is the largest part of what a listener holds.
+    suppressor: Option<Box<NoiseSuppressor>>,
     /// The noise of the line as it comes.
     noise: Floor,
     /// There is enough of it to be suppressed.
     noisy: bool,
+    /// Steps since there was.
+    calm: u32,
     network: Network,
-    /// The last sound behind noise suppression, for the network: the latest at the end.
-    cleaned: [i16; Self::CLEANED],
+    /// The last sound behind noise suppression, for the network.
+    cleaned: Ring<{ Self::CLEANED }>,
     /// How many samples of it the network has not heard.
     unheard: usize,
     /// Steps since something stood out.
@@ -371,6 +376,8 @@ impl Neural {
     /// From this level on noise is suppressed, and below this no longer: dBFS.
     const NOISY: f32 = -54.0;
     const CALM: f32 = -58.0;
+    /// What is known of the noise is forgotten when there was none for two seconds.
+    const FORGOTTEN: u32 = 200;
     /// How well a sound must repeat itself to have a pitch.
     const PITCH: f32 = 0.65;
     /// Below this probability nobody looks for a pitch.
@@ -381,13 +388,14 @@ impl Neural {
     const DELAY: u64 = 96;
 
     fn new(settings: &VadSettings) -> Self {
-        let suppressor = || NoiseSuppressor::with_level(SuppressionLevel::K12dB);
         Self {
-            suppressor: settings.noise_suppression.then(suppressor),
+            suppresses: settings.noise_suppression,
+            suppressor: None,
             noise: Floor::new(),
             noisy: true,
+            calm: 0,
             network: Network::new(),
-            cleaned: [0; Self::CLEANED],
+            cleaned: Ring::new(),
             unheard: 0,
             quiet: 0,
             probability: 0.0,
@@ -401,7 +409,13 @@ impl Neural {
         let (mut frame, mut cleaned, mut power, mut delay) = (step.map(f32::from), *step, power, 0);
         self.noise.above(level::db(power), self.probability < 0.3);
         self.noisy = self.noise.level > if self.noisy { Self::CALM } else { Self::NOISY };
-        if let (Some(suppressor), true) = (&mut self.suppressor, self.noisy) {
+        self.calm = if self.noisy { 0 } else { self.calm.saturating_add(1) };
+        if self.calm >= Self::FORGOTTEN {
+            self.suppressor = None;
+        }
+        if self.suppresses && self.noisy {
+            let new = || Box::new(NoiseSuppressor::with_level(SuppressionLevel::K12dB));
+            let suppressor = self.suppressor.get_or_insert_with(new);
             suppressor.analyze(&frame);
             suppressor.process(&mut frame);
             cleaned = frame.map(|sample| sample as i16);
@@ -420,15 +434,15 @@ impl Neural {
     }
 
     fn think(&mut self, cleaned: &[i16; STEP]) {
-        self.cleaned.copy_within(STEP.., 0);
-        self.cleaned[Self::CLEANED - STEP..].copy_from_slice(cleaned);
+        self.cleaned.push(cleaned);
         self.unheard = (self.unheard + STEP).min(Self::CLEANED);
         if self.quiet > Self::QUIET && self.probability < 0.3 {
             self.probability = 0.0;
             return;
         }
-        while let Some(block) = self.cleaned[Self::CLEANED - self.unheard..].first_chunk::<BLOCK>() {
-            self.probability = self.network.hear(block);
+        while self.unheard >= BLOCK {
+            let block = self.cleaned.back(self.unheard);
+            self.probability = self.network.hear(&block);
             self.unheard -= BLOCK;
         }
     }

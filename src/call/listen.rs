@@ -404,7 +404,7 @@ impl Listen {
     }
 
     /// The latest sound, to look for our own voice in it.
-    pub(crate) fn recent(&self) -> &[i16] {
+    pub(crate) fn recent(&self) -> [&[i16]; 2] {
         self.ear.recent()
     }
 

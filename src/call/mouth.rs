@@ -261,7 +261,7 @@ impl Mouth {
     }
 
     /// How much of our own voice is in these samples (16 kHz).
-    pub(crate) fn likeness(&self, heard: &[i16]) -> f32 {
+    pub(crate) fn likeness(&self, heard: [&[i16]; 2]) -> f32 {
         self.echo.likeness(heard)
     }
 

@@ -5,7 +5,7 @@
 //! author trained them; how they are computed is ours, because it was two thirds of what hearing a voice costs: rows of a
 //! length known to the compiler become instructions for eight products at a time, and channels lie side by side.
 
-use std::sync::LazyLock;
+use std::{hint::black_box, sync::LazyLock};
 
 use super::BANDS;
 
@@ -124,6 +124,7 @@ impl File {
 }
 
 /// A picture as the network was taught to see it: how loud it is as a whole does not matter.
+#[inline(always)]
 pub(super) fn normalise(picture: &mut [f32; BANDS]) {
     let power = picture.iter().map(|band| band * band).sum::<f32>() / BANDS as f32;
     let scale = 1.0 / power.sqrt();
@@ -138,6 +139,7 @@ impl Memory {
     }
 
     /// Looks at the last pictures, the latest at the end; answers how probable it is that somebody speaks.
+    #[inline(always)]
     pub(super) fn look(&mut self, pictures: &[f32; PICTURES * BANDS]) -> f32 {
         let weights = &*WEIGHTS;
         let mut second = [[0.0; CHANNELS]; SECOND];
@@ -164,6 +166,7 @@ impl Weights {
     ///
     /// All channels are the same row, stretched and shifted: the highest of a channel is at the highest of the row, or at
     /// its lowest where it is stretched by less than nothing.
+    #[inline(always)]
     fn pool(&self, pictures: &[f32; PICTURES * BANDS]) -> [Channels; FIRST] {
         let mut row = [0.0; WIDE];
         for (picture, kernel) in pictures.as_chunks::<BANDS>().0.iter().zip(self.kernel.as_chunks::<3>().0) {
@@ -186,6 +189,7 @@ impl Weights {
 
 impl Convolution {
     /// Every second place and its two neighbours; beyond the ends there is nothing.
+    #[inline(always)]
     fn convolve<const IN: usize, const OUT: usize>(&self, from: &[Channels; IN], to: &mut [Channels; OUT]) {
         for (at, to) in to.iter_mut().enumerate() {
             let mut here = [0.0; CHANNELS];
@@ -208,9 +212,11 @@ impl Convolution {
 
 impl<const N: usize> Recurrent<N> {
     /// Each number remembered moves towards its proposal, as far as its gate is open.
+    #[inline(always)]
     fn remember(&self, features: &[i16; N], memory: &mut [i16; MEMORY]) {
-        let proposals: [i32; MEMORY] = std::array::from_fn(|at| dot(features, &self.proposal[at]));
-        let gates: [i32; MEMORY] = std::array::from_fn(|at| dot(features, &self.gate[at]));
+        // A row at a time: left alone, the compiler would take the same place of several rows, and gather one by one.
+        let proposals: [i32; MEMORY] = std::array::from_fn(|at| dot(features, black_box(&self.proposal[at])));
+        let gates: [i32; MEMORY] = std::array::from_fn(|at| dot(features, black_box(&self.gate[at])));
         for ((memory, proposal), gate) in memory.iter_mut().zip(proposals).zip(gates) {
             let open = (gate as f32 * (4.0 / ONE)).clamp(0.0, 1.0);
             let before = f32::from(*memory);
@@ -222,6 +228,7 @@ impl<const N: usize> Recurrent<N> {
 }
 
 /// The sums stay far below 32 bits: the weights are small.
+#[inline(always)]
 fn dot<const N: usize>(a: &[i16; N], b: &[i16; N]) -> i32 {
     // Of a fixed length: only so the compiler multiplies eight at once.
     let (a, b) = (a.as_chunks::<CHUNK>().0, b.as_chunks::<CHUNK>().0);

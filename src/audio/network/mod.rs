@@ -19,20 +19,25 @@ mod layers;
 
 use layers::{Memory, PICTURES};
 
+use super::widest::{Sums, widest};
+
 /// One call's network.
 pub(super) struct Network {
     memory: Memory,
     /// The last sample heard.
     last: f32,
-    /// The last 48 ms, high tones raised.
-    sound: [f32; SOUND],
+    /// The last 48 ms, high tones raised, in three blocks: the oldest is the one that is replaced next.
+    sound: [[f32; BLOCK]; BLOCKS],
+    /// Which that is.
+    oldest: usize,
     /// The last three pictures, the latest at the end.
     pictures: [f32; PICTURES * BANDS],
 }
 
 /// What the network takes at a time: 16 ms.
 pub(super) const BLOCK: usize = 256;
-const SOUND: usize = 3 * BLOCK;
+const BLOCKS: usize = 3;
+const SOUND: usize = BLOCKS * BLOCK;
 /// The transform is a little longer than the sound.
 const LONG: usize = 1_024;
 const BANDS: usize = 40;
@@ -79,62 +84,106 @@ impl Room {
         Self { transform, input: [0.0; LONG], tones: [Complex32::ZERO; LONG / 2 + 1], scratch }
     }
 
-    /// How much there is of each tone in this sound.
-    fn powers(&mut self, sound: &[f32; SOUND]) -> [f32; LONG / 2 + 1] {
+    /// The tones of this sound.
+    #[inline(always)]
+    fn tones<'a>(&mut self, blocks: impl Iterator<Item = &'a [f32; BLOCK]>) -> &[Complex32; LONG / 2 + 1] {
         let (input, rest) = self.input.split_at_mut(SOUND);
-        for ((input, sample), weight) in input.iter_mut().zip(sound).zip(&TABLES.window) {
-            *input = sample * weight;
+        let (input, window) = (input.as_chunks_mut::<BLOCK>().0, TABLES.window.as_chunks::<BLOCK>().0);
+        for ((input, block), window) in input.iter_mut().zip(blocks).zip(window) {
+            for at in 0..BLOCK {
+                input[at] = block[at] * window[at];
+            }
         }
         rest.fill(0.0);
         let transformed = self.transform.process_with_scratch(&mut self.input, &mut self.tones, &mut self.scratch);
         transformed.expect("the lengths of the plan");
-        self.tones.map(|tone| tone.norm_sqr())
+        &self.tones
     }
 }
 
 impl Network {
     pub(super) const fn new() -> Self {
-        Self { memory: Memory::new(), last: 0.0, sound: [0.0; SOUND], pictures: [0.0; PICTURES * BANDS] }
+        let (sound, pictures) = ([[0.0; BLOCK]; BLOCKS], [0.0; PICTURES * BANDS]);
+        Self { memory: Memory::new(), last: 0.0, sound, oldest: 0, pictures }
     }
 
     /// Hears 16 ms; answers how probable it is that somebody speaks.
     pub(super) fn hear(&mut self, block: &[i16; BLOCK]) -> f32 {
-        self.sound.copy_within(BLOCK.., 0);
-        for (raised, sample) in self.sound[SOUND - BLOCK..].iter_mut().zip(block) {
-            let sample = f32::from(*sample);
-            *raised = sample - RAISED * self.last;
-            self.last = sample;
+        widest(Hear { network: self, block })
+    }
+
+    #[inline(always)]
+    fn listen(&mut self, block: &[i16; BLOCK]) -> f32 {
+        let raised = &mut self.sound[self.oldest];
+        raised[0] = f32::from(block[0]) - RAISED * self.last;
+        for at in 1..BLOCK {
+            raised[at] = f32::from(block[at]) - RAISED * f32::from(block[at - 1]);
         }
+        self.last = f32::from(block[BLOCK - 1]);
+        self.oldest = (self.oldest + 1) % BLOCKS;
         self.pictures.copy_within(BANDS.., 0);
         self.picture();
         self.memory.look(&self.pictures)
     }
 
     /// How much sound there is in each band, on the scale of the ear.
+    #[inline(always)]
     fn picture(&mut self) {
-        let powers = ROOM.with_borrow_mut(|room| room.powers(&self.sound));
-        let picture = self.pictures.last_chunk_mut().expect("there are several");
-        *picture = [0.0; BANDS];
-        for (at, edge) in TABLES.edges.windows(2).enumerate() {
-            // From one culmination to the next one band fades out and another fades in.
-            let (mut sum, mut fades_in) = (0.0, 0.0);
-            let step = 1.0 / (edge[1] - edge[0]) as f32;
-            for (on, power) in powers[edge[0]..edge[1]].iter().enumerate() {
-                sum += power;
-                fades_in += power * (on as f32 * step);
-            }
-            if at > 0 {
-                picture[at - 1] += sum - fades_in;
-            }
-            if at < BANDS {
-                picture[at] += fades_in;
-            }
-        }
-        for band in &mut *picture {
-            *band = (*band / FULL + 1e-20).ln();
-        }
-        layers::normalise(picture);
+        let (newer, older) = self.sound.split_at(self.oldest);
+        ROOM.with_borrow_mut(|room| paint(room.tones(older.iter().chain(newer)), &mut self.pictures));
     }
+}
+
+/// 16 ms to be heard.
+struct Hear<'a> {
+    network: &'a mut Network,
+    block: &'a [i16; BLOCK],
+}
+
+impl Sums for Hear<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn call(self) -> f32 {
+        self.network.listen(self.block)
+    }
+}
+
+/// The last picture of these tones.
+#[inline(always)]
+fn paint(tones: &[Complex32; LONG / 2 + 1], pictures: &mut [f32; PICTURES * BANDS]) {
+    let picture = pictures.last_chunk_mut().expect("there are several");
+    *picture = [0.0; BANDS];
+    for (at, edge) in TABLES.edges.windows(2).enumerate() {
+        // From one culmination to the next one band fades out and another fades in. Four tones side by side.
+        let (fours, rest) = tones[edge[0]..edge[1]].as_chunks::<4>();
+        let (mut sums, mut fades, mut on) = ([0.0; 4], [0.0; 4], [0.0, 1.0, 2.0, 3.0]);
+        for four in fours {
+            for lane in 0..4 {
+                let power = four[lane].norm_sqr();
+                sums[lane] += power;
+                fades[lane] += power * on[lane];
+                on[lane] += 4.0;
+            }
+        }
+        for (lane, tone) in rest.iter().enumerate() {
+            let power = tone.norm_sqr();
+            sums[lane] += power;
+            fades[lane] += power * on[lane];
+        }
+        let sum: f32 = sums.iter().sum();
+        let fades_in = fades.iter().sum::<f32>() / (edge[1] - edge[0]) as f32;
+        if at > 0 {
+            picture[at - 1] += sum - fades_in;
+        }
+        if at < BANDS {
+            picture[at] += fades_in;
+        }
+    }
+    for band in &mut *picture {
+        *band = (*band / FULL + 1e-20).ln();
+    }
+    layers::normalise(picture);
 }
 
 #[cfg(test)]
