@@ -147,6 +147,8 @@ pub struct Voice {
     pub alignment: bool,
     /// It fails (or hangs) this often in a hundred.
     pub fails: u64,
+    /// These of its first 64 clauses fail besides: a bit each, the first one lowest.
+    pub failing: u64,
     /// When it fails, it hangs instead.
     pub hangs: bool,
     /// What was stopped keeps coming for a while, this often in a hundred.
@@ -185,6 +187,7 @@ impl Default for Script {
                 speed: 20,
                 alignment: false,
                 fails: 0,
+                failing: 0,
                 hangs: false,
                 late: 0,
             },

@@ -40,6 +40,8 @@ pub struct Broken {
 pub struct Stage {
     script: Script,
     random: Random,
+    /// Clauses the voice was given so far.
+    clauses: u32,
     call: Call,
     origin: Instant,
     now: Duration,
@@ -116,6 +118,7 @@ impl Stage {
         let sounds = script.utterances.iter().map(|utterance| utterance.at.clone());
         Self {
             random: Random::new(seed),
+            clauses: 0,
             call: Call::new(setup).expect("a simulated line has a codec that is built in"),
             origin,
             now: Duration::ZERO,

@@ -233,6 +233,13 @@ impl Story {
         self
     }
 
+    /// The voice fails these clauses, counted from 0 over all that it is given.
+    #[must_use]
+    pub fn voice_fails_at(mut self, clauses: &[u32]) -> Self {
+        self.script.voice.failing = clauses.iter().fold(0, |bits, clause| bits | 1 << clause);
+        self
+    }
+
     /// The voice hangs on every clause.
     #[must_use]
     pub fn voice_hangs(mut self) -> Self {

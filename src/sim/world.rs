@@ -180,6 +180,7 @@ fn engines(random: &mut Random, script: &mut Script) {
         speed: random.between(2, 40) as u32,
         alignment: random.percent(40),
         fails: if random.percent(10) { random.between(5, 60) } else { 0 },
+        failing: 0,
         hangs: random.percent(50),
         late: if random.percent(30) { 60 } else { 0 },
     };

@@ -30,9 +30,8 @@ fn a_voice_that_hangs_is_covered_by_fillers_and_given_up() {
 
 #[test]
 fn one_clause_that_fails_is_left_out() {
-    // This seed of chance fails the first clause of three.
     story()
-        .script(|script| script.voice.fails = 40)
+        .voice_fails_at(&[0])
         .caller(1.0..2.0, "vorrei prenotare un tagliando")
         .model(says("Certo. Per che giorno? Mi dica pure."))
         .expect("the others are heard", |t| !t.voice().is_zero())
@@ -47,9 +46,8 @@ fn one_clause_that_fails_is_left_out() {
 /// Regression: an answer of one clause, whose voice failed, ended without a sound: the caller waited for what was over.
 #[test]
 fn an_answer_without_a_voice_is_apologised_for() {
-    // This seed of chance fails the first clause, and not the second.
     story()
-        .script(|script| script.voice.fails = 40)
+        .voice_fails_at(&[0])
         .caller(1.0..2.0, "vorrei prenotare un tagliando")
         .model(says("Certo."))
         .expect("told", |t| t.said().iter().any(|said| said.contains("Può ripetere?")))
@@ -59,9 +57,8 @@ fn an_answer_without_a_voice_is_apologised_for() {
 
 #[test]
 fn a_question_that_could_not_be_spoken_is_not_waited_for() {
-    // This seed of chance fails the first two clauses.
     story()
-        .script(|script| script.voice.fails = 40)
+        .voice_fails_at(&[0, 1])
         .caller(1.0..2.0, "vorrei prenotare un tagliando")
         .model(says("Certo. Per che giorno?"))
         .expect("the caller is told", |t| t.said() == ["Mi scusi, sto avendo una difficoltà. Può ripetere?"])
@@ -72,9 +69,8 @@ fn a_question_that_could_not_be_spoken_is_not_waited_for() {
 
 #[test]
 fn a_voice_that_has_failed_too_often_apologises_before_it_hangs_up() {
-    // This one fails three of the first four, and then none.
     story()
-        .script(|script| script.voice.fails = 51)
+        .voice_fails_at(&[0, 1, 3])
         .caller(1.0..2.0, "vorrei prenotare un tagliando")
         .model(says("Certo. Per che giorno?"))
         .until(30.0)

@@ -36,7 +36,9 @@ impl Stage {
         let voice = self.script.voice;
         // Asides come from the phrase cache: at once, whatever the engine does.
         let mut at = if aside { self.now } else { self.now + voice.first };
-        if !aside && self.random.percent(voice.fails) {
+        let failing = !aside && voice.failing.checked_shr(self.clauses).unwrap_or(0) & 1 == 1;
+        self.clauses += u32::from(!aside);
+        if failing || !aside && self.random.percent(voice.fails) {
             if !voice.hangs {
                 self.later(at, Due::TtsFails(turn, clause, Failed::Broken));
             }
