@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use pronto::audio::{
-    Codec, Ear, EchoGuard, Encoder, Format, Key, Line, Pace, Playout, Rate, Resampler, VadSettings, dtmf, signal,
+    Codec, Ear, EchoGuard, Encoder, Format, Key, Line, Pace, Playout, Rate, Resampler, Stride, VadSettings, dtmf,
+    signal,
 };
 
 /// Every codec this build has, at the rates that lines use.
@@ -90,7 +91,7 @@ fn a_minute_of_speaking_allocates_nothing() {
             down.process(piece, &mut at_rate);
             playout.push(&at_rate);
             for _ in 0..piece.len() / 320 {
-                for _ in 0..pace.due(now, line.lead) {
+                for _ in 0..pace.due(now, Stride::voice(line.lead)) {
                     frame.clear();
                     packet.clear();
                     if playout.pull(length, &mut frame) > 0 {

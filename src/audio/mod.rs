@@ -73,7 +73,7 @@ pub use format::{Codec, Format, Key, Line, Rate, RateError};
 pub use fuzz::fuzz;
 pub use jitter::{HOLE_MAX, Jitter, Piece, REORDER_MAX, Troubles};
 pub use level::{SILENCE_DB, level_db, peak_db};
-pub use pace::{BURST_MAX, Pace};
+pub use pace::{BURST_MAX, Pace, Stride};
 pub use packed::Packed;
 pub use playout::{PLAYOUT_MAX, Playout, REWIND_MAX};
 pub use resample::Resampler;

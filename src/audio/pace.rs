@@ -14,9 +14,6 @@ use super::{Line, Rate};
 /// The most frames that are due at once.
 pub const BURST_MAX: usize = 10;
 
-/// A frame may leave this much before its moment, when something else is done anyway.
-const EARLY: Duration = Duration::from_millis(10);
-
 /// While the caller's frames come, a frame of voice waits this much beyond its moment for one of them, ...
 const LATE: Duration = Duration::from_millis(15);
 
@@ -26,25 +23,65 @@ const LEFT: Duration = Duration::from_millis(20);
 /// ... and a frame of silence, which nobody misses, this much.
 const SILENCE_LATE: Duration = Duration::from_millis(60);
 
-/// The caller's frames come as long as the last one is no older than this.
-const COMPANY: Duration = Duration::from_millis(50);
+/// The caller's frames come as long as the last one is no older than this: in a lull they are looked for every 60 ms.
+const COMPANY: Duration = Duration::from_millis(70);
 
-/// From this lead on, frames leave three at a time.
-const BUNDLE_FROM: Duration = Duration::from_millis(150);
+/// How frames leave: how many at once, and how far ahead of the caller's ear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stride {
+    /// As far ahead as is wanted.
+    lead: Duration,
+    /// Frames that leave together: each time costs as much as one frame alone.
+    frames: usize,
+    /// Frames may leave this much before their moment, when something else is done anyway.
+    early: Duration,
+}
+
+impl Stride {
+    /// Silence: it delays the next word by as much as it is ahead, so there is little of it, a frame at a time.
+    pub const SILENCE: Self = Self { lead: Line::FRAME, frames: 1, early: Duration::from_millis(10) };
+
+    /// Silence when there will be no next word for a while.
+    pub const LULL: Self = Self { lead: Duration::from_millis(60), frames: 3, early: Line::FRAME };
+
+    /// Voice, on a line with this lead.
+    pub const fn voice(lead: Duration) -> Self {
+        match lead.as_millis() {
+            0..60 => Self { lead, ..Self::SILENCE },
+            60..150 => Self { lead, frames: 2, ..Self::LULL },
+            _ => Self { lead, ..Self::LULL },
+        }
+    }
+
+    /// How many frames leave together.
+    pub const fn frames(self) -> usize {
+        self.frames
+    }
+
+    /// What the peer has at most: the lead (at least a frame), and what leaves early.
+    fn most(self) -> Duration {
+        self.lead.max(Line::FRAME) + self.early
+    }
+
+    /// What the peer may still have when the next frames leave.
+    fn spare(self) -> Duration {
+        self.lead.saturating_sub(Line::FRAME * self.frames as u32)
+    }
+}
 
 /// The pace of one line. It never reads a clock: `now` is an argument.
 ///
 /// ```
-/// use pronto::audio::{Line, Pace};
+/// use pronto::audio::{Line, Pace, Stride};
 /// use std::time::{Duration, Instant};
 /// # #[expect(clippy::disallowed_methods, reason = "an example needs a moment")]
 /// let now = Instant::now();
-/// let lead = Duration::from_millis(60);
+/// let voice = Stride::voice(Duration::from_millis(60));
 /// let mut pace = Pace::new(&Line::twilio());
-/// assert_eq!(pace.due(now, lead), 3);
-/// pace.sent(now, 3);
-/// assert_eq!(pace.due(now, lead), 0);
-/// assert_eq!(pace.next(now, lead), now + Line::FRAME);
+/// assert_eq!(pace.due(now, voice), 4);
+/// pace.sent(now, 4);
+/// assert_eq!(pace.due(now, voice), 0);
+/// assert_eq!(pace.next(now, voice), now + 3 * Line::FRAME);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Pace {
@@ -68,17 +105,12 @@ impl Pace {
         self.company = Some(now);
     }
 
-    /// How many frames leave together.
-    pub fn bundle(lead: Duration) -> usize {
-        if lead < BUNDLE_FROM { 1 } else { 3 }
-    }
-
-    /// How many frames may leave now, so that the peer has at most `lead` and 10 ms (and at least one frame); at most
-    /// [`BURST_MAX`], and none where there are fewer than a [bundle](Self::bundle).
-    pub fn due(&self, now: Instant, lead: Duration) -> usize {
-        let room = (lead.max(Line::FRAME) + EARLY).saturating_sub(self.ahead(now));
+    /// How many frames may leave now, so that the peer has no more than the stride allows; at most [`BURST_MAX`], and
+    /// none where there are fewer than leave together.
+    pub fn due(&self, now: Instant, stride: Stride) -> usize {
+        let room = stride.most().saturating_sub(self.ahead(now));
         let frames = ((room.as_nanos() / Line::FRAME.as_nanos()) as usize).min(BURST_MAX);
-        if frames < Self::bundle(lead) { 0 } else { frames }
+        if frames < stride.frames { 0 } else { frames }
     }
 
     /// Frames have left.
@@ -115,11 +147,10 @@ impl Pace {
     }
 
     /// When frames are due at the latest, if `due` ones have been sent: always after `now`.
-    pub fn next(&self, now: Instant, lead: Duration) -> Instant {
+    pub fn next(&self, now: Instant, stride: Stride) -> Instant {
         let soon = now + Duration::from_millis(1);
         let Some(end) = self.end() else { return soon };
-        let lead = lead.max(Line::FRAME);
-        let spare = lead - Line::FRAME * Self::bundle(lead) as u32;
+        let spare = stride.spare();
         let company = self.company.is_some_and(|at| now.saturating_duration_since(at) < COMPANY);
         let late = match company {
             true if spare.is_zero() => SILENCE_LATE,
@@ -147,31 +178,34 @@ mod tests {
     #[test]
     fn a_gap_is_not_made_up_for() {
         let (now, mut pace) = (start(), Pace::new(&Line::twilio()));
-        pace.sent(now, pace.due(now, ms(60)));
+        let voice = Stride::voice(ms(60));
+        pace.sent(now, pace.due(now, voice));
         let later = now + ms(10_000);
-        assert_eq!((pace.due(later, ms(60)), pace.ahead(later)), (3, ms(0)));
-        pace.sent(later, 3);
-        assert_eq!((pace.due(later, ms(60)), pace.ahead(later)), (0, ms(60)));
+        assert_eq!((pace.due(later, voice), pace.ahead(later)), (4, ms(0)));
+        pace.sent(later, 4);
+        assert_eq!((pace.due(later, voice), pace.ahead(later)), (0, ms(80)));
     }
 
     #[test]
     fn a_long_lead_is_filled_in_bounded_bursts() {
         let (now, mut pace) = (start(), Pace::new(&Line::twilio()));
         let mut bursts = Vec::new();
-        while pace.due(now, ms(500)) > 0 {
-            bursts.push(pace.due(now, ms(500)));
-            pace.sent(now, pace.due(now, ms(500)));
+        let voice = Stride::voice(ms(500));
+        while pace.due(now, voice) > 0 {
+            bursts.push(pace.due(now, voice));
+            pace.sent(now, pace.due(now, voice));
         }
-        assert_eq!(bursts, [10, 10, 5]);
+        assert_eq!(bursts, [10, 10, 6]);
     }
 
     #[test]
     fn no_lead_at_all_still_sends() {
         let (now, mut pace) = (start(), Pace::new(&Line::twilio()));
-        assert_eq!(pace.due(now, ms(0)), 1);
+        let voice = Stride::voice(ms(0));
+        assert_eq!(pace.due(now, voice), 1);
         pace.sent(now, 1);
-        assert_eq!(pace.next(now, ms(0)), now + ms(20));
-        assert_eq!(pace.due(now + ms(20), ms(0)), 1);
+        assert_eq!(pace.next(now, voice), now + ms(20));
+        assert_eq!(pace.due(now + ms(20), voice), 1);
     }
 
     #[test]
@@ -180,53 +214,54 @@ mod tests {
         pace.sent(now, 10);
         assert_eq!(pace.unheard(now + ms(50)), 150 * 8);
         pace.cleared();
-        assert_eq!((pace.ahead(now), pace.due(now, ms(60))), (ms(0), 3));
+        assert_eq!((pace.ahead(now), pace.due(now, Stride::voice(ms(60)))), (ms(0), 4));
+    }
+
+    /// Ten seconds of a driver that looks for the caller's frames now and then, from this moment on. Tells how many frames
+    /// left, how often a timer was needed, and the least and the most that the peer had.
+    fn accompanied(stride: Stride, phase: u64, every: u64) -> (usize, usize, Duration, Duration) {
+        let (begin, mut pace) = (start(), Pace::new(&Line::twilio()));
+        let (mut sent, mut wakes, mut timer) = (0, 0, begin);
+        let (mut least, mut most) = (Duration::MAX, Duration::ZERO);
+        let mut send = |pace: &mut Pace, now, sent: &mut usize| {
+            if *sent > 0 {
+                least = least.min(pace.ahead(now));
+            }
+            let due = pace.due(now, stride);
+            pace.sent(now, due);
+            *sent += due;
+            most = most.max(pace.ahead(now));
+            pace.next(now, stride)
+        };
+        for look in 0..10_000 / every {
+            let now = begin + ms(phase + every * look);
+            while timer <= now {
+                wakes += 1;
+                timer = send(&mut pace, timer, &mut sent);
+            }
+            pace.accompanied(now);
+            timer = send(&mut pace, now, &mut sent);
+        }
+        (sent, wakes, least, most)
     }
 
     #[test]
     fn silence_leaves_with_the_caller_s_frames_whatever_their_phase() {
-        for phase in [0, 3, 9, 11, 19] {
-            let (begin, mut pace) = (start(), Pace::new(&Line::vapi(crate::audio::Format::PCM_WIDE)));
-            let (mut sent, mut wakes) = (0, 0);
-            let mut timer = begin;
-            for frame in 0..500 {
-                let now = begin + ms(phase + 20 * frame);
-                while timer <= now {
-                    wakes += 1;
-                    sent += u64::from(pace.due(timer, ms(20)) > 0);
-                    pace.sent(timer, pace.due(timer, ms(20)));
-                    timer = pace.next(timer, ms(20));
-                }
-                pace.accompanied(now);
-                sent += u64::from(pace.due(now, ms(20)) > 0);
-                pace.sent(now, pace.due(now, ms(20)));
-                timer = pace.next(now, ms(20));
+        for (stride, every) in [(Stride::SILENCE, 20), (Stride::LULL, 60)] {
+            for phase in [0, 3, 9, 11, 19] {
+                let (sent, wakes, _, most) = accompanied(stride, phase, every);
+                assert!(sent.abs_diff(500) <= 3 && wakes <= 2, "{phase}: {sent} frames, {wakes} timers");
+                assert!(most <= stride.most(), "{phase}: {most:?}");
             }
-            assert!(sent.abs_diff(500) <= 2 && wakes <= 2, "{phase}: {sent} frames, {wakes} timers");
         }
     }
 
     #[test]
     fn voice_leaves_with_the_caller_s_frames_and_the_peer_never_has_less_than_a_frame() {
         for (lead, phase) in [(60, 0), (60, 7), (60, 13), (60, 19), (200, 5)] {
-            let (begin, mut pace) = (start(), Pace::new(&Line::twilio()));
-            let (mut sent, mut timer, mut wakes) = (0, begin, 0);
-            for frame in 0..500 {
-                let now = begin + ms(phase + 20 * frame);
-                while timer <= now {
-                    wakes += 1;
-                    assert!(sent == 0 || pace.ahead(timer) >= Line::FRAME);
-                    sent += pace.due(timer, ms(lead));
-                    pace.sent(timer, pace.due(timer, ms(lead)));
-                    timer = pace.next(timer, ms(lead));
-                }
-                assert!(pace.ahead(now) <= ms(lead + 10) && pace.ahead(now) >= Line::FRAME);
-                pace.accompanied(now);
-                sent += pace.due(now, ms(lead));
-                pace.sent(now, pace.due(now, ms(lead)));
-                timer = pace.next(now, ms(lead));
-            }
+            let (sent, wakes, least, most) = accompanied(Stride::voice(ms(lead)), phase, 20);
             assert!(sent.abs_diff(500) <= 10 && wakes <= 3, "{lead} {phase}: {sent} frames, {wakes} timers");
+            assert!(least >= Line::FRAME && most <= ms(lead + 20), "{lead} {phase}: {least:?} to {most:?}");
         }
     }
 
@@ -235,21 +270,21 @@ mod tests {
         /// than the lead ahead, and after all of it not a frame too many or too few has left.
         #[test]
         fn the_peer_neither_starves_nor_drowns(lead in 30u64..400, late in proptest::collection::vec(0u64..10_000, 64)) {
-            let (lead, begin) = (ms(lead), start());
+            let (lead, voice, begin) = (ms(lead), Stride::voice(ms(lead)), start());
             let mut pace = Pace::new(&Line::twilio());
             let (mut now, mut frames) = (begin, 0);
             for turn in 0..30_000 {
-                while pace.due(now, lead) > 0 {
+                while pace.due(now, voice) > 0 {
                     prop_assert!(frames == 0 || !pace.ahead(now).is_zero(), "starved at {turn}");
-                    let due = pace.due(now, lead);
+                    let due = pace.due(now, voice);
                     prop_assert!(due <= BURST_MAX);
                     pace.sent(now, due);
                     frames += due;
                 }
                 prop_assert!(pace.ahead(now) <= lead + Line::FRAME);
-                let next = pace.next(now, lead);
+                let next = pace.next(now, voice);
                 prop_assert!(next > now);
-                prop_assert!(pace.due(next, lead) > 0, "woken for nothing");
+                prop_assert!(pace.due(next, voice) > 0, "woken for nothing");
                 now = next + Duration::from_micros(late[turn % late.len()]);
             }
             let heard = now - begin;

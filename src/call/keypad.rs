@@ -28,6 +28,11 @@ impl Keypad {
         if self.reported { None } else { self.add(now, key, ends) }
     }
 
+    /// No entry has begun.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     fn add(&mut self, now: Instant, key: Key, ends: &str) -> Option<String> {
         self.last = Some(now);
         if ends.contains(key.label()) {

@@ -44,6 +44,15 @@ pub const STALL_MAX: Duration = Duration::from_millis(1_500);
 /// With no audio at all from the caller the call ends after this.
 pub const NO_AUDIO: Duration = Duration::from_secs(30);
 
+/// With nobody speaking for so long, and nothing to be answered, nothing is hurried.
+pub const LULL: Duration = Duration::from_secs(1);
+
+/// How long what the caller sends may then wait before it is read.
+pub const WAIT_LULL: Duration = Duration::from_millis(60);
+
+/// The same while we speak and the caller does not.
+pub const WAIT_SPEAKING: Duration = Duration::from_millis(40);
+
 /// A goodbye is cut when it takes longer than this after it was due.
 pub const GOODBYE_MAX: Duration = Duration::from_secs(12);
 

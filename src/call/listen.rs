@@ -314,6 +314,11 @@ impl Listen {
         self.ear.speaking() && !self.has_faded() && self.missing(now) < STALL_MAX
     }
 
+    /// The caller has said nothing for so long, in samples received.
+    pub(crate) fn is_quiet(&self, long: Duration) -> bool {
+        !self.ear.speaking() && self.ear.silence() >= Rate::WIDE.samples(long) as u64
+    }
+
     /// How long the caller has been speaking without a break.
     pub(crate) fn run(&self, now: Instant) -> Duration {
         if self.is_speaking(now) { self.ear.voiced_run() } else { Duration::ZERO }

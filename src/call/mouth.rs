@@ -10,7 +10,7 @@ use super::{
     Action, Actions, Turn,
     limits::{BUFFER_KEPT, FRAMES_BURST, LOST_MAX, MARK_LATE, VOICE_AHEAD, VOICE_AHEAD_SAMPLES},
 };
-use crate::audio::{CodecError, EchoGuard, Encoder, Line, Pace, Playout, Rate, Resampler};
+use crate::audio::{CodecError, EchoGuard, Encoder, Line, Pace, Playout, Rate, Resampler, Stride};
 
 /// The way out of one call.
 #[derive(Debug)]
@@ -100,18 +100,19 @@ impl Mouth {
         }
     }
 
-    /// Sends what is due.
-    pub(crate) fn pump(&mut self, now: Instant, turn: Option<Turn>, actions: &mut Actions) -> Sent {
+    /// Sends what is due. In a `lull` there will be no voice for a while.
+    pub(crate) fn pump(&mut self, now: Instant, lull: bool, turn: Option<Turn>, actions: &mut Actions) -> Sent {
         let mut sent = Sent::Nothing;
         // What is left of a bundle that was begun.
         let mut bundle = 0;
         for _ in 0..FRAMES_BURST {
             // A voice that was just held fades out in one more frame.
             let speaks = !self.playout.is_empty();
-            if !speaks && !self.line.continuous || bundle == 0 && self.pace.due(now, self.lead()) == 0 {
+            let stride = self.stride(lull);
+            if !speaks && !self.line.continuous || bundle == 0 && self.pace.due(now, stride) == 0 {
                 break;
             }
-            bundle = if bundle == 0 { Pace::bundle(self.lead()) - 1 } else { bundle - 1 };
+            bundle = if bundle == 0 { stride.frames() - 1 } else { bundle - 1 };
             self.frame.clear();
             let before = self.playout.position();
             let voiced = speaks && self.playout.pull(self.samples_per_frame(), &mut self.frame) > 0;
@@ -235,14 +236,24 @@ impl Mouth {
         !self.playout.is_empty() && !self.playout.is_held()
     }
 
+    /// We have said nothing for so long, nor are about to.
+    pub(crate) fn is_quiet(&self, now: Instant, long: Duration) -> bool {
+        self.playout.is_empty() && self.voiced_until.is_none_or(|until| now.saturating_duration_since(until) >= long)
+    }
+
     /// Since when (or until when) the caller hears nothing of us; `None` if we never spoke.
     pub(crate) const fn voiced_until(&self) -> Option<Instant> {
         self.voiced_until
     }
 
+    /// How much voice waits.
+    pub(crate) fn queued(&self) -> Duration {
+        self.playout.queued()
+    }
+
     /// There is room for more voice.
     pub(crate) fn is_hungry(&self) -> bool {
-        self.playout.queued() < VOICE_AHEAD.min(self.rate().duration(VOICE_AHEAD_SAMPLES as u64))
+        self.queued() < VOICE_AHEAD.min(self.rate().duration(VOICE_AHEAD_SAMPLES as u64))
     }
 
     /// Where the sink will be when it has played what was sent.
@@ -266,13 +277,16 @@ impl Mouth {
     }
 
     /// When the next frame is due, if there is one to send.
-    pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
-        (self.line.continuous || self.has_voice()).then(|| self.pace.next(now, self.lead()))
+    pub(crate) fn wake(&self, now: Instant, lull: bool) -> Option<Instant> {
+        (self.line.continuous || self.has_voice()).then(|| self.pace.next(now, self.stride(lull)))
     }
 
-    /// Silence is kept short: it delays the next word by as much as it is ahead.
-    fn lead(&self) -> Duration {
-        if self.has_voice() { self.line.lead } else { Line::FRAME }
+    fn stride(&self, lull: bool) -> Stride {
+        match (self.has_voice(), lull) {
+            (true, _) => Stride::voice(self.line.lead),
+            (false, true) => Stride::LULL,
+            (false, false) => Stride::SILENCE,
+        }
     }
 
     fn samples_per_frame(&self) -> usize {
@@ -304,7 +318,7 @@ mod tests {
         mouth.voice(&[0; 2_400], Rate::VOICE);
         mouth.end_clause();
         actions.clear();
-        mouth.pump(now, Some(Turn(2)), &mut actions);
+        mouth.pump(now, false, Some(Turn(2)), &mut actions);
         let mut sent = 0;
         for action in actions.list() {
             if let Action::Send { bytes, .. } = action {

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Action, Actions, Call, Deadline, Ending, Event, Input, Settings,
-    limits::{FILLERS_AFTER_FAILURE, FILLERS_MAX, GOODBYE_MAX, NO_AUDIO},
+    Action, Actions, Call, Deadline, Ending, Event, Input, InterruptingPolicy, Settings,
+    limits::{FILLERS_AFTER_FAILURE, FILLERS_MAX, GOODBYE_MAX, LULL, NO_AUDIO, WAIT_LULL, WAIT_SPEAKING},
     reply::Source,
 };
 
@@ -28,6 +28,37 @@ pub(crate) struct Closing {
 }
 
 impl Call {
+    /// How long what the caller sends may wait before it is read; `None` where each frame is wanted at once.
+    ///
+    /// Speech is counted in samples, so nothing is lost by it but the time; and what is read together costs less. In a lull
+    /// there is nothing to be late for; while we speak, the caller's first sound may come a frame later, and the next ones
+    /// are wanted at once.
+    pub fn may_wait(&self, now: Instant) -> Option<Duration> {
+        if self.is_lull(now) {
+            return Some(WAIT_LULL);
+        }
+        let reply = self.reply.as_ref()?;
+        if !reply.audible || self.cut_in.is_some() || self.mouth.queued() < 2 * WAIT_LULL {
+            return None;
+        }
+        if !reply.interruptible || self.setup.settings.interruption.policy == InterruptingPolicy::Never {
+            return Some(WAIT_LULL);
+        }
+        self.listen.utterance.is_none().then_some(WAIT_SPEAKING)
+    }
+
+    /// Nobody has said anything for a while, and nothing is under way that could make us speak.
+    pub(super) fn is_lull(&self, now: Instant) -> bool {
+        self.reply.is_none()
+            && self.listen.utterance.is_none()
+            && self.closing.is_none()
+            && self.queue.is_empty()
+            && !self.owed
+            && self.keypad.is_empty()
+            && self.mouth.is_quiet(now, LULL)
+            && self.listen.is_quiet(LULL)
+    }
+
     /// A late answer: a filler, and in the end an apology.
     pub(super) fn settle_patience(&mut self, now: Instant, actions: &mut Actions) {
         let Some((at, why)) = self.patience_wake() else { return };

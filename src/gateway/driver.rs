@@ -96,7 +96,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             if let Some(leave) = self.leave.take() {
                 return leave;
             }
-            let due = self.deadline().max(now).into();
+            // Most of the time nothing is hurried. Then the process wakes once for several frames, reads them together
+            // and sends ours with them.
+            let wait = self.call.may_wait(now);
+            let deadline = self.deadline();
+            let due = wait.map_or(deadline, |wait| deadline.min(now + wait)).max(now).into();
             if sleep.deadline() != due {
                 sleep.as_mut().reset(due);
             }
@@ -104,7 +108,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             let happened = select! {
                 biased;
                 () = &mut stopping => if told { Happened::CutOff } else { Happened::Told },
-                received = self.wire.socket.next(now), if messages_in_a_row < limits::MESSAGES_IN_A_ROW => {
+                received = self.wire.socket.next(now, wait.is_some()), if messages_in_a_row < limits::MESSAGES_IN_A_ROW => {
                     Happened::Received(received)
                 }
                 input = self.streams.next(hungry, now) => Happened::Said(input),

@@ -19,7 +19,12 @@ use crate::providers::Heard;
 
 /// The call's end. Dropping it ends the stream.
 #[derive(Debug)]
-pub(super) struct Feed(Arc<Mutex<Queue>>);
+pub(super) struct Feed {
+    /// Shared with the recogniser.
+    queue: Arc<Mutex<Queue>>,
+    /// Wakes the call's own task. It polls its recogniser whenever it has fed it, and need not be woken for that.
+    own: Option<Waker>,
+}
 
 /// The recogniser's end.
 #[derive(Debug)]
@@ -54,20 +59,27 @@ impl Feed {
     /// An empty queue, for a recogniser that answers commits or not.
     pub(super) fn new(commits: bool) -> Self {
         let enough = if commits { limits::FEED_GATHERED } else { 1 };
-        Self(Arc::new(Mutex::new(Queue { enough, ..Queue::default() })))
+        Self { queue: Arc::new(Mutex::new(Queue { enough, ..Queue::default() })), own: None }
     }
 
     /// The end for a new recogniser. The one before gets nothing more.
     pub(super) fn stream(&self) -> FeedStream {
-        let mut queue = lock(&self.0);
+        let mut queue = lock(&self.queue);
         queue.reader += 1;
-        wake(&mut queue);
-        FeedStream { queue: Arc::clone(&self.0), reader: queue.reader }
+        self.wake(&mut queue);
+        FeedStream { queue: Arc::clone(&self.queue), reader: queue.reader }
+    }
+
+    /// The task that feeds polls the recogniser too, with this waker.
+    pub(super) fn polled(&mut self, waker: &Waker) {
+        if !self.own.as_ref().is_some_and(|own| own.will_wake(waker)) {
+            self.own = Some(waker.clone());
+        }
     }
 
     /// Adds audio; drops the oldest audio when there is too much of it.
     pub(super) fn hear(&self, samples: &[i16]) {
-        let mut queue = lock(&self.0);
+        let mut queue = lock(&self.queue);
         if queue.gathered.is_empty() {
             let room = queue.enough.max(samples.len());
             queue.gathered.reserve_exact(room);
@@ -84,32 +96,42 @@ impl Feed {
                 queue.dropped += oldest.len() as u64;
             }
         }
-        wake(&mut queue);
+        self.wake(&mut queue);
     }
 
     /// Adds a commit; refused where the queue is full of them, and the call goes on without the answer.
     pub(super) fn commit(&self, commit: u32) {
-        let mut queue = lock(&self.0);
+        let mut queue = lock(&self.queue);
         if queue.waiting.len() >= limits::FEED_PIECES_MAX {
             return;
         }
         hand_over(&mut queue);
         queue.waiting.push_back(Heard::Commit(commit));
-        wake(&mut queue);
+        self.wake(&mut queue);
     }
 
     /// Samples dropped so far.
     pub(super) fn dropped(&self) -> u64 {
-        lock(&self.0).dropped
+        lock(&self.queue).dropped
+    }
+
+    /// Wakes the recogniser, unless it is polled by who feeds it.
+    fn wake(&self, queue: &mut Queue) {
+        let awake = |waker: &mut Waker| !self.own.as_ref().is_some_and(|own| own.will_wake(waker));
+        if let Some(waker) = queue.waker.take_if(awake) {
+            waker.wake();
+        }
     }
 }
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        let mut queue = lock(&self.0);
+        // Who feeds no more may poll no more.
+        self.own = None;
+        let mut queue = lock(&self.queue);
         hand_over(&mut queue);
         queue.ended = true;
-        wake(&mut queue);
+        self.wake(&mut queue);
     }
 }
 
@@ -145,12 +167,6 @@ fn hand_over(queue: &mut Queue) {
     }
 }
 
-fn wake(queue: &mut Queue) {
-    if let Some(waker) = queue.waker.take() {
-        waker.wake();
-    }
-}
-
 /// Held for a few instructions, never across an await. Nothing in there can leave the queue half changed.
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -158,6 +174,11 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        task::Wake,
+    };
+
     use futures_util::{FutureExt, StreamExt};
 
     use super::*;
@@ -193,6 +214,27 @@ mod tests {
         drop(feed);
         assert_eq!(stream.next().now_or_never(), Some(Some(Heard::Audio(vec![5; 320]))));
         assert_eq!(stream.next().now_or_never(), Some(None));
+    }
+
+    #[test]
+    fn who_feeds_and_polls_in_one_task_is_not_woken_for_it() {
+        struct Woken(AtomicBool);
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let [own, other] = [0, 1].map(|_| Arc::new(Woken(AtomicBool::new(false))));
+        for (reader, woken) in [(&own, false), (&other, true)] {
+            let mut feed = Feed::new(false);
+            let mut stream = feed.stream();
+            feed.polled(&Arc::clone(&own).into());
+            let waker = Arc::clone(reader).into();
+            assert!(stream.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
+            feed.hear(&[1]);
+            assert_eq!(reader.0.load(Ordering::SeqCst), woken);
+            assert!(stream.poll_next_unpin(&mut Context::from_waker(&waker)).is_ready());
+        }
     }
 
     #[test]

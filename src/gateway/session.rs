@@ -127,7 +127,7 @@ async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
 /// Waits until the peer has described the stream.
 async fn described<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Started, TurnedAway> {
     loop {
-        let received = wire.socket.next(clock::now()).await;
+        let received = wire.socket.next(clock::now(), false).await;
         let message = match &received {
             Received::Text(text) => Message::Text(text),
             Received::Binary(bytes) => Message::Binary(bytes),

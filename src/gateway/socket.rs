@@ -8,7 +8,7 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Instant,
 };
 
@@ -132,8 +132,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Waits for the next message and sends what waits meanwhile. May be dropped at any time without loss.
-    pub(super) async fn next(&mut self, now: Instant) -> Received {
-        poll_fn(|cx| self.poll(cx, now)).await
+    ///
+    /// `asleep` it answers with what is there and is not woken by what comes later: ask again in time.
+    pub(super) async fn next(&mut self, now: Instant, asleep: bool) -> Received {
+        poll_fn(|cx| self.poll(cx, now, asleep)).await
     }
 
     /// Queues an event or a clear. `true` when it is queued; a full queue drops it.
@@ -207,12 +209,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Received> {
-        if let Poll::Ready(Err(error)) = self.poll_send(cx, Some(now)) {
+    fn poll(&mut self, cx: &mut Context<'_>, now: Instant, asleep: bool) -> Poll<Received> {
+        let mut nobody = Context::from_waker(Waker::noop());
+        // The library wakes whoever wrote last when there is something to read. Only a write that is stuck needs it.
+        let mut sent = if asleep { self.poll_send(&mut nobody, Some(now)) } else { Poll::Pending };
+        if sent.is_pending() {
+            sent = self.poll_send(cx, Some(now));
+        }
+        if let Poll::Ready(Err(error)) = sent {
             return Poll::Ready(Received::Fault(Fault::of(&error)));
         }
+        let reader = if asleep { &mut nobody } else { cx };
         loop {
-            let message = match Pin::new(&mut self.wire).poll_next(cx) {
+            let message = match Pin::new(&mut self.wire).poll_next(reader) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => return Poll::Ready(Received::Closed { clean: false }),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Received::Fault(Fault::of(&error))),
@@ -264,7 +273,14 @@ fn owned(message: transport::Message<'_>) -> Message {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::Wake,
+        time::Duration,
+    };
 
     use futures_util::{FutureExt, StreamExt};
     use tokio::io::{DuplexStream, duplex};
@@ -337,7 +353,46 @@ mod tests {
             pump(&mut socket, now).await;
             assert!(matches!(received(&mut peer), Some(Message::Ping(_))));
             peer.send(Message::Text("x".into())).await.unwrap();
-            assert!(matches!(socket.next(now).await, Received::Text(_)));
+            assert!(matches!(socket.next(now, false).await, Received::Text(_)));
+        }
+    }
+
+    #[tokio::test]
+    async fn asleep_nothing_wakes_but_what_is_there_is_read_and_what_is_stuck_goes_on() {
+        let (mut socket, mut peer, now) = pair(4096).await;
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        assert!(socket.poll(&mut cx, now, false).is_pending());
+        assert!(socket.poll(&mut cx, now, true).is_pending());
+        for _ in 0..3 {
+            peer.send(Message::Text("x".into())).await.unwrap();
+        }
+        assert_eq!(woken.times(), 0, "asleep");
+        for _ in 0..3 {
+            assert!(matches!(socket.poll(&mut cx, now, true), Poll::Ready(Received::Text(_))));
+        }
+        assert!(socket.poll(&mut cx, now, true).is_pending());
+        for _ in 0..50 {
+            socket.audio(Some(Turn(1)), transport::Message::Binary(&FRAME)).unwrap();
+        }
+        assert!(socket.poll(&mut cx, now, true).is_pending());
+        while received(&mut peer).is_some() {}
+        assert!(woken.times() > 0, "the peer reads on");
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Woken {
+        fn times(&self) -> usize {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
         }
     }
 

@@ -154,6 +154,7 @@ impl Streams {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, hungry: bool, now: Instant) -> Poll<Input<'static>> {
+        self.feed.polled(cx.waker());
         if let Some(failure) = self.failures.pop_front() {
             return Poll::Ready(failure);
         }

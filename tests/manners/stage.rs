@@ -242,6 +242,10 @@ struct Stage {
     fixed: usize,
     answered: usize,
     stopped: Option<Turn>,
+    /// Frames of the caller that have come and wait to be read, as the gateway lets them.
+    unheard: Vec<Vec<u8>>,
+    /// When the call last looked.
+    looked: Duration,
     /// What the voice said and the call had no room for yet.
     unread: VecDeque<(Turn, ClauseId, TtsEvent)>,
     /// Marks on their way back.
@@ -286,6 +290,8 @@ impl Stage {
             fixed: 0,
             answered: 0,
             stopped: None,
+            unheard: Vec::new(),
+            looked: Duration::ZERO,
             unread: VecDeque::new(),
             marks: Vec::new(),
             played: Played {
@@ -318,14 +324,25 @@ impl Stage {
         loop {
             let event = self.due.peek().map(|Reverse((at, _))| *at);
             let wake = self.wake.map(|wake| wake.at.saturating_duration_since(self.origin));
-            let Some(at) = event.into_iter().chain(wake).min().filter(|at| *at <= self.scene.until) else { break };
+            let wait = self.call.may_wait(self.origin + self.now);
+            let look = wait.map(|wait| self.looked + wait);
+            let next = event.into_iter().chain(wake).chain(look).min();
+            let Some(at) = next.filter(|at| *at <= self.scene.until) else { break };
             self.now = self.now.max(at);
+            let mut asleep = false;
             if event == Some(at) {
                 let Some(Reverse((_, number))) = self.due.pop() else { break };
                 let due = self.what.remove(&number).expect("planned");
+                asleep = wait.is_some() && matches!(due, Due::Frame(_));
                 self.happen(due);
-            } else {
+            } else if wake == Some(at) {
                 self.step(Input::Wake);
+            }
+            if !asleep {
+                self.looked = self.now;
+                for bytes in std::mem::take(&mut self.unheard) {
+                    self.step(Input::Audio(AudioIn::plain(&bytes)));
+                }
             }
             self.read_voice();
         }
@@ -417,7 +434,7 @@ impl Stage {
         }
         let mut bytes = Vec::new();
         self.encoder.encode(&frame, &mut bytes);
-        self.step(Input::Audio(AudioIn::plain(&bytes)));
+        self.unheard.push(bytes);
     }
 
     fn step(&mut self, input: Input<'_>) {
