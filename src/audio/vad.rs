@@ -352,6 +352,8 @@ struct Neural {
     noisy: bool,
     /// Steps since there was.
     calm: u32,
+    /// Steps heard.
+    heard: u32,
     network: Network,
     /// The last sound behind noise suppression, for the network.
     cleaned: Ring<{ Self::CLEANED }>,
@@ -376,6 +378,8 @@ impl Neural {
     /// From this level on noise is suppressed, and below this no longer: dBFS.
     const NOISY: f32 = -54.0;
     const CALM: f32 = -58.0;
+    /// What noise a line has is known after 200 ms.
+    const KNOWN: u32 = 20;
     /// What is known of the noise is forgotten when there was none for two seconds.
     const FORGOTTEN: u32 = 200;
     /// How well a sound must repeat itself to have a pitch.
@@ -392,8 +396,9 @@ impl Neural {
             suppresses: settings.noise_suppression,
             suppressor: None,
             noise: Floor::new(),
-            noisy: true,
+            noisy: false,
             calm: 0,
+            heard: 0,
             network: Network::new(),
             cleaned: Ring::new(),
             unheard: 0,
@@ -408,7 +413,9 @@ impl Neural {
     fn evidence(&mut self, step: &[i16; STEP], power: f32, sure: bool) -> (Evidence, u64) {
         let (mut frame, mut cleaned, mut power, mut delay) = (step.map(f32::from), *step, power, 0);
         self.noise.above(level::db(power), self.probability < 0.3);
-        self.noisy = self.noise.level > if self.noisy { Self::CALM } else { Self::NOISY };
+        self.heard = self.heard.saturating_add(1);
+        let noisy = self.noise.level > if self.noisy { Self::CALM } else { Self::NOISY };
+        self.noisy = noisy && self.heard > Self::KNOWN;
         self.calm = if self.noisy { 0 } else { self.calm.saturating_add(1) };
         if self.calm >= Self::FORGOTTEN {
             self.suppressor = None;
