@@ -14,6 +14,9 @@ use super::{Line, Rate};
 /// The most frames that are due at once.
 pub const BURST_MAX: usize = 10;
 
+/// A frame may leave this much before its moment, when something else is done anyway.
+const EARLY: Duration = Duration::from_millis(10);
+
 /// While the caller's frames come, a frame of voice waits this much beyond its moment for one of them, ...
 const LATE: Duration = Duration::from_millis(15);
 
@@ -39,18 +42,21 @@ pub struct Stride {
 
 impl Stride {
     /// Silence: it delays the next word by as much as it is ahead, so there is little of it, a frame at a time.
-    pub const SILENCE: Self = Self { lead: Line::FRAME, frames: 1, early: Duration::from_millis(10) };
+    pub const SILENCE: Self = Self::voice(Line::FRAME);
 
-    /// Silence when there will be no next word for a while.
+    /// Silence when there will be no next word for a while, and the caller's frames are read three at a time. A little
+    /// more of it may leave early: what is read every 60 ms is read every 61.
     pub const LULL: Self = Self { lead: Duration::from_millis(60), frames: 3, early: Line::FRAME };
 
-    /// Voice, on a line with this lead.
+    /// Voice, on a line with this lead: frame by frame with the caller's, or three at a time where there is room for it.
     pub const fn voice(lead: Duration) -> Self {
-        match lead.as_millis() {
-            0..60 => Self { lead, ..Self::SILENCE },
-            60..150 => Self { lead, frames: 2, ..Self::LULL },
-            _ => Self { lead, ..Self::LULL },
-        }
+        Self { lead, frames: if lead.as_millis() < 150 { 1 } else { 3 }, early: EARLY }
+    }
+
+    /// The same while the caller's frames are read two at a time.
+    pub const fn voice_in_pairs(lead: Duration) -> Self {
+        let frames = Self::voice(lead).frames;
+        Self { frames: if frames == 1 && lead.as_millis() >= 60 { 2 } else { frames }, ..Self::voice(lead) }
     }
 
     /// How many frames leave together.
@@ -78,10 +84,10 @@ impl Stride {
 /// let now = Instant::now();
 /// let voice = Stride::voice(Duration::from_millis(60));
 /// let mut pace = Pace::new(&Line::twilio());
-/// assert_eq!(pace.due(now, voice), 4);
-/// pace.sent(now, 4);
+/// assert_eq!(pace.due(now, voice), 3);
+/// pace.sent(now, 3);
 /// assert_eq!(pace.due(now, voice), 0);
-/// assert_eq!(pace.next(now, voice), now + 3 * Line::FRAME);
+/// assert_eq!(pace.next(now, voice), now + Line::FRAME);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Pace {
@@ -181,9 +187,9 @@ mod tests {
         let voice = Stride::voice(ms(60));
         pace.sent(now, pace.due(now, voice));
         let later = now + ms(10_000);
-        assert_eq!((pace.due(later, voice), pace.ahead(later)), (4, ms(0)));
-        pace.sent(later, 4);
-        assert_eq!((pace.due(later, voice), pace.ahead(later)), (0, ms(80)));
+        assert_eq!((pace.due(later, voice), pace.ahead(later)), (3, ms(0)));
+        pace.sent(later, 3);
+        assert_eq!((pace.due(later, voice), pace.ahead(later)), (0, ms(60)));
     }
 
     #[test]
@@ -195,7 +201,7 @@ mod tests {
             bursts.push(pace.due(now, voice));
             pace.sent(now, pace.due(now, voice));
         }
-        assert_eq!(bursts, [10, 10, 6]);
+        assert_eq!(bursts, [10, 10, 5]);
     }
 
     #[test]
@@ -214,7 +220,7 @@ mod tests {
         pace.sent(now, 10);
         assert_eq!(pace.unheard(now + ms(50)), 150 * 8);
         pace.cleared();
-        assert_eq!((pace.ahead(now), pace.due(now, Stride::voice(ms(60)))), (ms(0), 4));
+        assert_eq!((pace.ahead(now), pace.due(now, Stride::voice(ms(60)))), (ms(0), 3));
     }
 
     /// Ten seconds of a driver that looks for the caller's frames now and then, from this moment on. Tells how many frames
@@ -247,10 +253,10 @@ mod tests {
 
     #[test]
     fn silence_leaves_with_the_caller_s_frames_whatever_their_phase() {
-        for (stride, every) in [(Stride::SILENCE, 20), (Stride::LULL, 60)] {
+        for (stride, every, off) in [(Stride::SILENCE, 20, 2), (Stride::LULL, 60, 3), (Stride::LULL, 61, 3)] {
             for phase in [0, 3, 9, 11, 19] {
                 let (sent, wakes, _, most) = accompanied(stride, phase, every);
-                assert!(sent.abs_diff(500) <= 3 && wakes <= 2, "{phase}: {sent} frames, {wakes} timers");
+                assert!(sent.abs_diff(500) <= off && wakes <= 2, "{phase}: {sent} frames, {wakes} timers");
                 assert!(most <= stride.most(), "{phase}: {most:?}");
             }
         }
@@ -261,7 +267,26 @@ mod tests {
         for (lead, phase) in [(60, 0), (60, 7), (60, 13), (60, 19), (200, 5)] {
             let (sent, wakes, least, most) = accompanied(Stride::voice(ms(lead)), phase, 20);
             assert!(sent.abs_diff(500) <= 10 && wakes <= 3, "{lead} {phase}: {sent} frames, {wakes} timers");
-            assert!(least >= Line::FRAME && most <= ms(lead + 20), "{lead} {phase}: {least:?} to {most:?}");
+            assert!(least >= Line::FRAME && most <= ms(lead + 10), "{lead} {phase}: {least:?} to {most:?}");
+        }
+    }
+
+    #[test]
+    fn voice_in_pairs_is_no_further_ahead() {
+        for (lead, frames) in [(20, 1), (60, 2), (100, 2), (200, 3)] {
+            let stride = Stride::voice_in_pairs(ms(lead));
+            assert_eq!((stride.frames(), stride.most()), (frames, Stride::voice(ms(lead)).most()));
+            let (begin, mut pace) = (start(), Pace::new(&Line::twilio()));
+            let (mut now, mut sent) = (begin, 0);
+            for wakes in 0..500 {
+                let due = pace.due(now, stride);
+                assert!(wakes == 0 || due == frames || lead == 20, "{lead}: {due} at {wakes}");
+                pace.sent(now, due);
+                sent += due;
+                now = pace.next(now, stride);
+                assert!(lead == 20 || pace.ahead(now) >= Line::FRAME, "{lead}: dry at {wakes}");
+            }
+            assert!((now - begin).as_millis().abs_diff(20 * sent as u128) <= u128::from(lead) + 10, "{lead}");
         }
     }
 

@@ -344,14 +344,12 @@ impl Gate {
 struct Neural {
     /// The settings want noise suppressed.
     suppresses: bool,
-    /// While there is noise: it is the largest part of what a listener holds.
+    /// Since there was noise: on a quiet line it would be the largest part of what a listener holds.
     suppressor: Option<Box<NoiseSuppressor>>,
     /// The noise of the line as it comes.
     noise: Floor,
     /// There is enough of it to be suppressed.
     noisy: bool,
-    /// Steps since there was.
-    calm: u32,
     /// Steps heard.
     heard: u32,
     network: Network,
@@ -380,8 +378,6 @@ impl Neural {
     const CALM: f32 = -58.0;
     /// What noise a line has is known after 200 ms.
     const KNOWN: u32 = 20;
-    /// What is known of the noise is forgotten when there was none for two seconds.
-    const FORGOTTEN: u32 = 200;
     /// How well a sound must repeat itself to have a pitch.
     const PITCH: f32 = 0.65;
     /// Below this probability nobody looks for a pitch.
@@ -397,7 +393,6 @@ impl Neural {
             suppressor: None,
             noise: Floor::new(),
             noisy: false,
-            calm: 0,
             heard: 0,
             network: Network::new(),
             cleaned: Ring::new(),
@@ -416,10 +411,6 @@ impl Neural {
         self.heard = self.heard.saturating_add(1);
         let noisy = self.noise.level > if self.noisy { Self::CALM } else { Self::NOISY };
         self.noisy = noisy && self.heard > Self::KNOWN;
-        self.calm = if self.noisy { 0 } else { self.calm.saturating_add(1) };
-        if self.calm >= Self::FORGOTTEN {
-            self.suppressor = None;
-        }
         if self.suppresses && self.noisy {
             let new = || Box::new(NoiseSuppressor::with_level(SuppressionLevel::K12dB));
             let suppressor = self.suppressor.get_or_insert_with(new);

@@ -100,15 +100,15 @@ impl Mouth {
         }
     }
 
-    /// Sends what is due. In a `lull` there will be no voice for a while.
-    pub(crate) fn pump(&mut self, now: Instant, lull: bool, turn: Option<Turn>, actions: &mut Actions) -> Sent {
+    /// Sends what is due: `unhurried`, in step with the caller's frames, several at a time.
+    pub(crate) fn pump(&mut self, now: Instant, unhurried: bool, turn: Option<Turn>, actions: &mut Actions) -> Sent {
         let mut sent = Sent::Nothing;
         // What is left of a bundle that was begun.
         let mut bundle = 0;
         for _ in 0..FRAMES_BURST {
             // A voice that was just held fades out in one more frame.
             let speaks = !self.playout.is_empty();
-            let stride = self.stride(lull);
+            let stride = self.stride(unhurried);
             if !speaks && !self.line.continuous || bundle == 0 && self.pace.due(now, stride) == 0 {
                 break;
             }
@@ -277,13 +277,14 @@ impl Mouth {
     }
 
     /// When the next frame is due, if there is one to send.
-    pub(crate) fn wake(&self, now: Instant, lull: bool) -> Option<Instant> {
-        (self.line.continuous || self.has_voice()).then(|| self.pace.next(now, self.stride(lull)))
+    pub(crate) fn wake(&self, now: Instant, unhurried: bool) -> Option<Instant> {
+        (self.line.continuous || self.has_voice()).then(|| self.pace.next(now, self.stride(unhurried)))
     }
 
-    fn stride(&self, lull: bool) -> Stride {
-        match (self.has_voice(), lull) {
-            (true, _) => Stride::voice(self.line.lead),
+    fn stride(&self, unhurried: bool) -> Stride {
+        match (self.has_voice(), unhurried) {
+            (true, true) => Stride::voice_in_pairs(self.line.lead),
+            (true, false) => Stride::voice(self.line.lead),
             (false, true) => Stride::LULL,
             (false, false) => Stride::SILENCE,
         }

@@ -48,7 +48,7 @@ impl Call {
     }
 
     /// Nobody has said anything for a while, and nothing is under way that could make us speak.
-    pub(super) fn is_lull(&self, now: Instant) -> bool {
+    fn is_lull(&self, now: Instant) -> bool {
         self.reply.is_none()
             && self.listen.utterance.is_none()
             && self.closing.is_none()

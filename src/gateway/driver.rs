@@ -98,17 +98,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             }
             // Most of the time nothing is hurried. Then the process wakes once for several frames, reads them together
             // and sends ours with them.
-            let wait = self.call.may_wait(now);
-            let deadline = self.deadline();
+            let (wait, deadline) = (self.call.may_wait(now), self.deadline());
             let due = wait.map_or(deadline, |wait| deadline.min(now + wait)).max(now).into();
             if sleep.deadline() != due {
                 sleep.as_mut().reset(due);
             }
-            let hungry = self.call.is_hungry();
+            let (hungry, asleep) = (self.call.is_hungry(), wait.is_some());
             let happened = select! {
                 biased;
                 () = &mut stopping => if told { Happened::CutOff } else { Happened::Told },
-                received = self.wire.socket.next(now, wait.is_some()), if messages_in_a_row < limits::MESSAGES_IN_A_ROW => {
+                received = self.wire.socket.next(now, asleep), if messages_in_a_row < limits::MESSAGES_IN_A_ROW => {
                     Happened::Received(received)
                 }
                 input = self.streams.next(hungry, now) => Happened::Said(input),
