@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use super::{
     CodecError, Decoder, Format, Jitter, Key, Piece, Rate, Resampler, Troubles, VadSettings,
     dtmf::Dtmf,
+    gate::Voice,
     level::db,
     ring::Ring,
     step::{STEP, Steps, mean_square},
-    vad::{Vad, Voice},
+    vad::Vad,
 };
 
 /// What was heard, with positions in 16 kHz samples.

@@ -44,6 +44,7 @@ mod fir;
 mod resample;
 
 mod ear;
+mod gate;
 mod jitter;
 mod level;
 mod network;
