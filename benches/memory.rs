@@ -16,8 +16,8 @@ use pronto::audio::{Codec, Rate};
 use pronto::audio::{Format, Line};
 use talk::{Conversation, Packets, ROUND};
 
-/// The second answer waits to be heard and nothing of it has left: three seconds of voice in the playout, on a line that
-/// can clear a second of what has left as well.
+/// The second answer waits to be heard and nothing of it has left: a second of voice in the playout, on a line that can
+/// clear a second of what has left as well.
 const WORST: Duration = Duration::from_millis(15_300);
 
 fn main() {

@@ -219,7 +219,7 @@ mod tests {
     use super::*;
     use crate::audio::{
         level_db,
-        signal::{purity_db, sine},
+        signal::{Noise, purity_db, sine},
     };
 
     const RATES: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
@@ -277,5 +277,18 @@ mod tests {
         let mut out = Vec::new();
         Fir::new(Rate::PHONE, Rate::WIDE).expect("a step").process(&sound, &mut out);
         assert!(out.chunks(2).zip(&sound).all(|(pair, sample)| pair[0] == *sample));
+    }
+
+    #[test]
+    fn the_widest_sums_are_the_same() {
+        for (from, to) in [(8_000, 16_000), (24_000, 8_000), (24_000, 16_000), (48_000, 16_000)] {
+            let (from, to) = (Rate::new(from).expect("a rate"), Rate::new(to).expect("a rate"));
+            let mut fir = Fir::new(from, to).expect("a small common step");
+            fir.past.extend(Noise::new(4).white(from.hz() as usize / 10, -6.0));
+            let (mut wide, mut plain) = (vec![0; fir.ready()], vec![0; fir.ready()]);
+            widest(Weigh { fir: &fir, out: &mut wide });
+            Weigh { fir: &fir, out: &mut plain }.call();
+            assert!(wide == plain && wide.iter().any(|sample| *sample != 0), "{from:?} to {to:?}");
+        }
     }
 }

@@ -17,6 +17,9 @@ pub const BURST_MAX: usize = 10;
 /// A frame may leave this much before its moment, when something else is done anyway.
 const EARLY: Duration = Duration::from_millis(10);
 
+/// The same where the peer has much already.
+const LITTLE: Duration = Duration::from_millis(5);
+
 /// While the caller's frames come, a frame of voice waits this much beyond its moment for one of them, ...
 const LATE: Duration = Duration::from_millis(15);
 
@@ -53,10 +56,17 @@ impl Stride {
         Self { lead, frames: if lead.as_millis() < 150 { 1 } else { 3 }, early: EARLY }
     }
 
-    /// The same while the caller's frames are read two at a time.
-    pub const fn voice_in_pairs(lead: Duration) -> Self {
-        let frames = Self::voice(lead).frames;
-        Self { frames: if frames == 1 && lead.as_millis() >= 60 { 2 } else { frames }, ..Self::voice(lead) }
+    /// The same while the caller's frames are read so many at a time. Three leave together only while nobody may cut in: the
+    /// peer then has a frame more than else.
+    pub const fn voice_together(lead: Duration, read: usize) -> Self {
+        let alone = Self::voice(lead);
+        match read {
+            2 if alone.frames == 1 && lead.as_millis() >= 60 => Self { frames: 2, ..alone },
+            3.. if alone.frames == 1 && lead.as_millis() >= 60 => {
+                Self { frames: 3, lead: Duration::from_millis(lead.as_millis() as u64 + 20), early: LITTLE }
+            }
+            _ => alone,
+        }
     }
 
     /// How many frames leave together.
@@ -272,10 +282,19 @@ mod tests {
     }
 
     #[test]
-    fn voice_in_pairs_is_no_further_ahead() {
-        for (lead, frames) in [(20, 1), (60, 2), (100, 2), (200, 3)] {
-            let stride = Stride::voice_in_pairs(ms(lead));
-            assert_eq!((stride.frames(), stride.most()), (frames, Stride::voice(ms(lead)).most()));
+    fn voice_leaves_together_with_what_is_read_together_and_is_hardly_further_ahead() {
+        let cases = [
+            (20, 2, 1, 30),
+            (60, 2, 2, 70),
+            (100, 2, 2, 110),
+            (200, 2, 3, 210),
+            (20, 3, 1, 30),
+            (60, 3, 3, 85),
+            (200, 3, 3, 210),
+        ];
+        for (lead, read, frames, most) in cases {
+            let stride = Stride::voice_together(ms(lead), read);
+            assert_eq!((stride.frames(), stride.most()), (frames, ms(most)));
             let (begin, mut pace) = (start(), Pace::new(&Line::twilio()));
             let (mut now, mut sent) = (begin, 0);
             for wakes in 0..500 {
@@ -286,7 +305,7 @@ mod tests {
                 now = pace.next(now, stride);
                 assert!(lead == 20 || pace.ahead(now) >= Line::FRAME, "{lead}: dry at {wakes}");
             }
-            assert!((now - begin).as_millis().abs_diff(20 * sent as u128) <= u128::from(lead) + 10, "{lead}");
+            assert!((now - begin).as_millis().abs_diff(20 * sent as u128) <= u128::from(most), "{lead}");
         }
     }
 

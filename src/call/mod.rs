@@ -267,7 +267,7 @@ impl Call {
             return None;
         }
         let wakes = [
-            self.mouth.wake(now, self.may_wait(now).is_some()).map(|at| (at, Deadline::Frame)),
+            self.mouth.wake(now, self.may_wait(now)).map(|at| (at, Deadline::Frame)),
             self.listen.wake(now).map(|at| (at, Deadline::Stall)),
             self.keys_wake().map(|at| (at, Deadline::Keys)),
             self.patience_wake(),

@@ -100,15 +100,21 @@ impl Mouth {
         }
     }
 
-    /// Sends what is due: `unhurried`, in step with the caller's frames, several at a time.
-    pub(crate) fn pump(&mut self, now: Instant, unhurried: bool, turn: Option<Turn>, actions: &mut Actions) -> Sent {
+    /// Sends what is due: as many frames at a time as are read of the caller's, if these [may wait](Call::may_wait).
+    pub(crate) fn pump(
+        &mut self,
+        now: Instant,
+        wait: Option<Duration>,
+        turn: Option<Turn>,
+        actions: &mut Actions,
+    ) -> Sent {
         let mut sent = Sent::Nothing;
         // What is left of a bundle that was begun.
         let mut bundle = 0;
         for _ in 0..FRAMES_BURST {
             // A voice that was just held fades out in one more frame.
             let speaks = !self.playout.is_empty();
-            let stride = self.stride(unhurried);
+            let stride = self.stride(wait);
             if !speaks && !self.line.continuous || bundle == 0 && self.pace.due(now, stride) == 0 {
                 break;
             }
@@ -277,16 +283,16 @@ impl Mouth {
     }
 
     /// When the next frame is due, if there is one to send.
-    pub(crate) fn wake(&self, now: Instant, unhurried: bool) -> Option<Instant> {
-        (self.line.continuous || self.has_voice()).then(|| self.pace.next(now, self.stride(unhurried)))
+    pub(crate) fn wake(&self, now: Instant, wait: Option<Duration>) -> Option<Instant> {
+        (self.line.continuous || self.has_voice()).then(|| self.pace.next(now, self.stride(wait)))
     }
 
-    fn stride(&self, unhurried: bool) -> Stride {
-        match (self.has_voice(), unhurried) {
-            (true, true) => Stride::voice_in_pairs(self.line.lead),
-            (true, false) => Stride::voice(self.line.lead),
-            (false, true) => Stride::LULL,
-            (false, false) => Stride::SILENCE,
+    fn stride(&self, wait: Option<Duration>) -> Stride {
+        match (self.has_voice(), wait) {
+            (true, Some(wait)) => Stride::voice_together(self.line.lead, wait.div_duration_f32(Line::FRAME) as usize),
+            (true, None) => Stride::voice(self.line.lead),
+            (false, Some(_)) => Stride::LULL,
+            (false, None) => Stride::SILENCE,
         }
     }
 
@@ -319,7 +325,7 @@ mod tests {
         mouth.voice(&[0; 2_400], Rate::VOICE);
         mouth.end_clause();
         actions.clear();
-        mouth.pump(now, false, Some(Turn(2)), &mut actions);
+        mouth.pump(now, None, Some(Turn(2)), &mut actions);
         let mut sent = 0;
         for action in actions.list() {
             if let Action::Send { bytes, .. } = action {

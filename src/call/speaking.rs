@@ -292,7 +292,7 @@ impl Call {
             actions.push(Action::Speak { turn, clause, text, aside: false });
         }
         let turn = self.reply.as_ref().map(|reply| reply.turn);
-        let sent = self.mouth.pump(now, self.may_wait(now).is_some(), turn, actions);
+        let sent = self.mouth.pump(now, self.may_wait(now), turn, actions);
         let at = self.since_answer(now);
         if sent == Sent::Voice
             && let Some(reply) = &mut self.reply

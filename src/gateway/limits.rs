@@ -68,8 +68,8 @@ pub const TOOLS_MAX: usize = 16;
 /// How long a call waits for a tool. Then the model is told so; a write goes on to its end without the call.
 pub const TOOL_WAIT: Duration = Duration::from_secs(30);
 
-/// How long the record of a call may take to be kept. Nobody waits for it but the shutdown, which has a bound of its own; when
-/// thousands of calls end in the same second, a store keeps the last of them after more than a minute.
+/// How long the record of a call may take to be kept. Nobody waits for it but the shutdown, which has a bound of its own;
+/// when thousands of calls end in the same second, a store keeps the last of them after more than a minute.
 pub const RECORD_WAIT: Duration = Duration::from_secs(90);
 
 /// How long the apology after a bug of ours may take.

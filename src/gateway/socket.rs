@@ -1,7 +1,8 @@
 //! One WebSocket with every bound written out: what waits to be sent, how long a write may stand still, how long a
 //! silent peer is believed to be there.
 //!
-//! What is to be sent at one moment is written together, and nothing more until that is away; control messages go before audio, and audio of a reply that
+//! What is to be sent at one moment is written together, and nothing more until that is away; control messages go before
+//! audio, and audio of a reply that
 //! was cut is dropped here before it reaches the wire.
 
 use std::{

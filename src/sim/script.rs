@@ -67,6 +67,8 @@ pub struct Script {
     pub caller: Option<String>,
     /// The call is woken far more often than it asks for.
     pub nudged: bool,
+    /// The caller's frames are read only as soon as the call [wants them](crate::call::Call::may_wait), as the gateway does.
+    pub unhurried: bool,
 }
 
 /// Something the caller says.
@@ -211,6 +213,7 @@ impl Default for Script {
             frame: Duration::from_millis(20),
             caller: None,
             nudged: false,
+            unhurried: false,
         }
     }
 }

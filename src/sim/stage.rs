@@ -65,6 +65,9 @@ pub struct Stage {
     dropped: Vec<u32>,
     /// When audio of the caller last came.
     audio_at: Duration,
+    /// Frames of the caller that have come and were not read yet, and when they were last looked for.
+    unheard: Vec<u64>,
+    looked: Duration,
     /// The network has no audio before this time.
     stalled_until: Duration,
     /// Our voice as the sink plays it, for an echo.
@@ -133,6 +136,8 @@ impl Stage {
             unread: VecDeque::new(),
             dropped: Vec::new(),
             audio_at: Duration::ZERO,
+            unheard: Vec::new(),
+            looked: Duration::ZERO,
             stalled_until: Duration::ZERO,
             played: Vec::new(),
             caller: Caller::new(script.line.hears.rate, sounds.chain(script.noises.iter().cloned())),
@@ -168,14 +173,9 @@ impl Stage {
         loop {
             let event = self.agenda.next_at();
             let wake = self.wake.map(|wake| wake.at.saturating_duration_since(self.origin));
-            let at = match (event, wake) {
-                (Some(event), Some(wake)) => event.min(wake),
-                (Some(at), None) | (None, Some(at)) => at,
-                (None, None) => break,
-            };
-            if at > self.script.until {
-                break;
-            }
+            let look = self.wait().filter(|_| !self.unheard.is_empty()).map(|wait| self.looked + wait);
+            let next = [event, wake, look].into_iter().flatten().min();
+            let Some(at) = next.filter(|at| *at <= self.script.until) else { break };
             self.now = self.now.max(at);
             if let Some(freeze) = self.script.freezes.iter().find(|freeze| freeze.contains(&self.now)) {
                 self.now = freeze.end;
@@ -188,12 +188,22 @@ impl Stage {
             if event == Some(at) {
                 self.nudge()?;
                 let Some(due) = self.agenda.pop() else { break };
+                let sleeps = self.wait().is_some() && matches!(due, Due::Frame(_) | Due::Late(_));
                 self.happen(due)?;
-            } else {
+                if sleeps {
+                    continue;
+                }
+            } else if wake == Some(at) {
                 self.step(Input::Wake)?;
             }
+            self.look()?;
         }
         Ok(())
+    }
+
+    /// How long what the caller sends may lie unread.
+    fn wait(&self) -> Option<Duration> {
+        self.call.may_wait(self.instant()).filter(|_| self.script.unhurried)
     }
 
     fn later(&mut self, at: Duration, due: Due) {

@@ -66,6 +66,7 @@ pub fn invent(seed: u64) -> Script {
     if dice.percent(40) {
         script.settings.endpointing.ahead_ms = dice.between(1, 700);
     }
+    script.unhurried = dice.percent(60);
     callers(random, &mut script);
     engines(random, &mut script);
     network(random, &mut script);

@@ -319,7 +319,7 @@ async fn what_goes_wrong_on_a_line_goes_wrong() {
                 let record = record.lock().unwrap();
                 record.ended < record.calls
             } {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(fake::FRAME).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(10), all).await.expect("every call ends at both ends");

@@ -176,14 +176,16 @@ impl Weights {
                 }
             }
         }
-        std::array::from_fn(|at| {
+        let mut pooled = [[0.0; CHANNELS]; FIRST];
+        for (at, pooled) in pooled.iter_mut().enumerate() {
             let three = &row[2 * at..2 * at + 3];
             let (low, high) = (three[0].min(three[1]).min(three[2]), three[0].max(three[1]).max(three[2]));
-            std::array::from_fn(|channel| {
-                let gain = self.gain[channel];
-                (gain * low).max(gain * high).max(-self.bias[channel]) + self.bias[channel]
-            })
-        })
+            for (channel, pooled) in pooled.iter_mut().enumerate() {
+                let (gain, bias) = (self.gain[channel], self.bias[channel]);
+                *pooled = (gain * low).max(gain * high).max(-bias) + bias;
+            }
+        }
+        pooled
     }
 }
 
@@ -214,9 +216,13 @@ impl<const N: usize> Recurrent<N> {
     /// Each number remembered moves towards its proposal, as far as its gate is open.
     #[inline(always)]
     fn remember(&self, features: &[i16; N], memory: &mut [i16; MEMORY]) {
-        // A row at a time: left alone, the compiler would take the same place of several rows, and gather one by one.
-        let proposals: [i32; MEMORY] = std::array::from_fn(|at| dot(features, black_box(&self.proposal[at])));
-        let gates: [i32; MEMORY] = std::array::from_fn(|at| dot(features, black_box(&self.gate[at])));
+        // A row at a time: left alone, the compiler would take the same place of several rows, and gather one by one. And
+        // no closure in a function of the library, which would be built for every processor.
+        let (mut proposals, mut gates) = ([0; MEMORY], [0; MEMORY]);
+        for at in 0..MEMORY {
+            proposals[at] = dot(features, black_box(&self.proposal[at]));
+            gates[at] = dot(features, black_box(&self.gate[at]));
+        }
         for ((memory, proposal), gate) in memory.iter_mut().zip(proposals).zip(gates) {
             let open = (gate as f32 * (4.0 / ONE)).clamp(0.0, 1.0);
             let before = f32::from(*memory);

@@ -7,18 +7,15 @@
 //! that its author trained (`weights.bin`). The sums are ours, because they are most of what hearing a voice costs. A
 //! test holds the two to the same answers.
 
-use std::{
-    cell::RefCell,
-    f64::consts::PI,
-    sync::{Arc, LazyLock},
-};
-
-use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex32};
-
 mod layers;
+mod spectrum;
 
-use layers::{Memory, PICTURES};
+use std::{cell::RefCell, f64::consts::PI, sync::LazyLock};
 
+use self::{
+    layers::{Memory, PICTURES},
+    spectrum::{LONG, Spectrum, TONES},
+};
 use super::widest::{Sums, widest};
 
 /// One call's network.
@@ -38,8 +35,6 @@ pub(super) struct Network {
 pub(super) const BLOCK: usize = 256;
 const BLOCKS: usize = 3;
 const SOUND: usize = BLOCKS * BLOCK;
-/// The transform is a little longer than the sound.
-const LONG: usize = 1_024;
 const BANDS: usize = 40;
 /// How much of the last sample is taken off the next: raises the high tones of speech to the level of the low ones.
 const RAISED: f32 = 0.97;
@@ -54,16 +49,9 @@ struct Tables {
     edges: [usize; BANDS + 2],
 }
 
-/// Room for the transform's sums: one for each thread, because no call needs it for longer.
-struct Room {
-    transform: Arc<dyn RealToComplex<f32>>,
-    input: [f32; LONG],
-    tones: [Complex32; LONG / 2 + 1],
-    scratch: Vec<Complex32>,
-}
-
 thread_local! {
-    static ROOM: RefCell<Box<Room>> = RefCell::new(Box::new(Room::new()));
+    /// One for each thread, because no call needs it for longer.
+    static SPECTRUM: RefCell<Box<Spectrum>> = RefCell::new(Box::new(Spectrum::new()));
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
@@ -77,30 +65,6 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     }
 });
 
-impl Room {
-    fn new() -> Self {
-        let transform = RealFftPlanner::new().plan_fft_forward(LONG);
-        let scratch = transform.make_scratch_vec();
-        Self { transform, input: [0.0; LONG], tones: [Complex32::ZERO; LONG / 2 + 1], scratch }
-    }
-
-    /// The tones of this sound.
-    #[inline(always)]
-    fn tones<'a>(&mut self, blocks: impl Iterator<Item = &'a [f32; BLOCK]>) -> &[Complex32; LONG / 2 + 1] {
-        let (input, rest) = self.input.split_at_mut(SOUND);
-        let (input, window) = (input.as_chunks_mut::<BLOCK>().0, TABLES.window.as_chunks::<BLOCK>().0);
-        for ((input, block), window) in input.iter_mut().zip(blocks).zip(window) {
-            for at in 0..BLOCK {
-                input[at] = block[at] * window[at];
-            }
-        }
-        rest.fill(0.0);
-        let transformed = self.transform.process_with_scratch(&mut self.input, &mut self.tones, &mut self.scratch);
-        transformed.expect("the lengths of the plan");
-        &self.tones
-    }
-}
-
 impl Network {
     pub(super) const fn new() -> Self {
         let (sound, pictures) = ([[0.0; BLOCK]; BLOCKS], [0.0; PICTURES * BANDS]);
@@ -109,11 +73,11 @@ impl Network {
 
     /// Hears 16 ms; answers how probable it is that somebody speaks.
     pub(super) fn hear(&mut self, block: &[i16; BLOCK]) -> f32 {
-        widest(Hear { network: self, block })
+        SPECTRUM.with_borrow_mut(|spectrum| widest(Hear { network: self, spectrum, block }))
     }
 
     #[inline(always)]
-    fn listen(&mut self, block: &[i16; BLOCK]) -> f32 {
+    fn listen(&mut self, spectrum: &mut Spectrum, block: &[i16; BLOCK]) -> f32 {
         let raised = &mut self.sound[self.oldest];
         raised[0] = f32::from(block[0]) - RAISED * self.last;
         for at in 1..BLOCK {
@@ -122,21 +86,17 @@ impl Network {
         self.last = f32::from(block[BLOCK - 1]);
         self.oldest = (self.oldest + 1) % BLOCKS;
         self.pictures.copy_within(BANDS.., 0);
-        self.picture();
-        self.memory.look(&self.pictures)
-    }
-
-    /// How much sound there is in each band, on the scale of the ear.
-    #[inline(always)]
-    fn picture(&mut self) {
         let (newer, older) = self.sound.split_at(self.oldest);
-        ROOM.with_borrow_mut(|room| paint(room.tones(older.iter().chain(newer)), &mut self.pictures));
+        let blocks = older.iter().chain(newer).zip(TABLES.window.as_chunks::<BLOCK>().0);
+        paint(&spectrum.powers(blocks), &mut self.pictures);
+        self.memory.look(&self.pictures)
     }
 }
 
 /// 16 ms to be heard.
 struct Hear<'a> {
     network: &'a mut Network,
+    spectrum: &'a mut Spectrum,
     block: &'a [i16; BLOCK],
 }
 
@@ -145,29 +105,27 @@ impl Sums for Hear<'_> {
 
     #[inline(always)]
     fn call(self) -> f32 {
-        self.network.listen(self.block)
+        self.network.listen(self.spectrum, self.block)
     }
 }
 
-/// The last picture of these tones.
+/// The last picture: how much sound there is in each band, on the scale of the ear.
 #[inline(always)]
-fn paint(tones: &[Complex32; LONG / 2 + 1], pictures: &mut [f32; PICTURES * BANDS]) {
+fn paint(powers: &[f32; TONES], pictures: &mut [f32; PICTURES * BANDS]) {
     let picture = pictures.last_chunk_mut().expect("there are several");
     *picture = [0.0; BANDS];
     for (at, edge) in TABLES.edges.windows(2).enumerate() {
         // From one culmination to the next one band fades out and another fades in. Four tones side by side.
-        let (fours, rest) = tones[edge[0]..edge[1]].as_chunks::<4>();
+        let (fours, rest) = powers[edge[0]..edge[1]].as_chunks::<4>();
         let (mut sums, mut fades, mut on) = ([0.0; 4], [0.0; 4], [0.0, 1.0, 2.0, 3.0]);
         for four in fours {
             for lane in 0..4 {
-                let power = four[lane].norm_sqr();
-                sums[lane] += power;
-                fades[lane] += power * on[lane];
+                sums[lane] += four[lane];
+                fades[lane] += four[lane] * on[lane];
                 on[lane] += 4.0;
             }
         }
-        for (lane, tone) in rest.iter().enumerate() {
-            let power = tone.norm_sqr();
+        for (lane, power) in rest.iter().enumerate() {
             sums[lane] += power;
             fades[lane] += power * on[lane];
         }
@@ -212,5 +170,14 @@ mod tests {
             highest = highest.max(our);
         }
         assert!(highest > 0.5, "there was speech: {highest}");
+    }
+
+    #[test]
+    fn the_widest_sums_are_the_same_to_the_last_bit() {
+        let sound = Noise::new(9).white(60 * BLOCK, -30.0);
+        let (mut wide, mut plain, mut spectrum) = (Network::new(), Network::new(), Spectrum::new());
+        for block in sound.as_chunks::<BLOCK>().0 {
+            assert_eq!(wide.hear(block).to_bits(), plain.listen(&mut spectrum, block).to_bits());
+        }
     }
 }

@@ -33,7 +33,19 @@ impl Stage {
         self.deliver(number)
     }
 
+    /// The network delivers a frame: it is read now, or when somebody looks.
     pub(super) fn deliver(&mut self, number: u64) -> Result<(), String> {
+        self.unheard.push(number);
+        if self.wait().is_some() { Ok(()) } else { self.look() }
+    }
+
+    /// Reads what has come.
+    pub(super) fn look(&mut self) -> Result<(), String> {
+        self.looked = self.now;
+        std::mem::take(&mut self.unheard).into_iter().try_for_each(|number| self.hear(number))
+    }
+
+    fn hear(&mut self, number: u64) -> Result<(), String> {
         let length = self.script.frame;
         let from = self.caller.samples(length * number as u32);
         let at = from..self.caller.samples(length * (number as u32 + 1));
