@@ -22,9 +22,9 @@ const RAMP: Duration = Duration::from_millis(10);
 /// How loud a ducked voice is: 15 dB softer.
 const DUCKED: f32 = 0.177_827_94;
 /// Memory is asked for in steps of this: doubling would cost a call as much again as what waits.
-const STEP: Duration = Duration::from_millis(250);
+const STEP: Duration = Duration::from_millis(125);
 /// Memory kept when everything has been heard, so that a voice that comes in short pieces allocates nothing.
-const KEPT: Duration = Duration::from_millis(750);
+const KEPT: Duration = Duration::from_millis(250);
 
 /// Samples on their way to the caller.
 ///

@@ -68,15 +68,15 @@ pub const FAILURES_MAX: u32 = 3;
 /// Times in a row that a caller who is not understood is asked to repeat; then we ask for keys.
 pub const REPEATS_MAX: u32 = 2;
 
-/// Voice waiting to be heard; above it the voice's stream is not read. At 16 kHz this is 31 KiB, the largest part of a
+/// Voice waiting to be heard; above it the voice's stream is not read. At 16 kHz this is 16 KiB, the largest part of a
 /// call's memory; a voice that stumbles for longer has more on its way in its stream.
-pub const VOICE_AHEAD: Duration = Duration::from_millis(1_000);
+pub const VOICE_AHEAD: Duration = Duration::from_millis(500);
 
 /// The same in samples, for lines above 16 kHz.
-pub const VOICE_AHEAD_SAMPLES: usize = 16_000;
+pub const VOICE_AHEAD_SAMPLES: usize = 8_000;
 
 /// Memory kept of buffers that one long message may have made long, in samples.
-pub const BUFFER_KEPT: usize = 4_096;
+pub const BUFFER_KEPT: usize = 2_048;
 
 /// A mark that has not come back after the audio must have been played counts as played.
 pub const MARK_LATE: Duration = Duration::from_secs(2);

@@ -116,6 +116,10 @@ struct Utterance {
 
 impl Utterance {
     fn hear(&mut self, samples: &[i16]) {
+        // What is kept of a long silence needs no more room than it takes.
+        if self.voiced == 0 {
+            self.samples.reserve_exact(samples.len());
+        }
         self.samples.extend_from_slice(samples);
         while let Some(frame) = self.samples.get(self.looked..self.looked + FRAME) {
             let power: i64 = frame.iter().map(|sample| i64::from(*sample) * i64::from(*sample)).sum();
@@ -130,7 +134,7 @@ impl Utterance {
             Rate::WIDE.samples(UTTERANCE_MAX)
         };
         // In steps, so that a long silence is not moved about with every frame.
-        if self.samples.len() > keep + Rate::WIDE.samples(PRE_ROLL) {
+        if self.samples.len() > keep + Rate::WIDE.samples(PRE_ROLL) / 2 {
             let drop = self.samples.len() - keep;
             self.samples.drain(..drop);
             self.looked = self.looked.saturating_sub(drop);
