@@ -41,7 +41,11 @@ pub enum Input<'a> {
     ToolDone(u32, Outcome),
     /// Somebody with the right to (the peer, a live control) asks for something.
     Control(Control),
-    /// The transport is gone.
+    /// The transport is gone, and may come back.
+    LineLost,
+    /// It is back: the peer has nothing of what was sent before.
+    LineBack,
+    /// The transport is gone for good.
     Closed {
         /// The peer said goodbye (close frame, `stop`); otherwise the line broke.
         clean: bool,

@@ -298,6 +298,11 @@ impl Listen {
         }
     }
 
+    /// The line is back: what did not come meanwhile was no silence.
+    pub(crate) fn line_back(&mut self, now: Instant) {
+        self.last_audio = self.last_audio.map(|_| now);
+    }
+
     /// The recogniser is gone: it will not answer its commits, the next one will be asked anew.
     pub(crate) fn lose_text(&mut self) {
         if let Some(utterance) = &mut self.utterance {

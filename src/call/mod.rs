@@ -23,6 +23,7 @@ mod report;
 mod settings;
 
 mod ahead;
+mod away;
 mod endpointing;
 mod interruption;
 mod keypad;
@@ -63,8 +64,8 @@ pub use report::{CallReport, Interruption, TurnReport};
 pub use settings::{Endpointing, EndpointingPolicy, Interrupting, InterruptingPolicy, Settings, Setup};
 
 use self::{
-    ahead::Ahead, history::History, interruption::CutIn, keypad::Keypad, listen::Listen, mouth::Mouth, reply::Reply,
-    tool_calls::ToolCalls, waiting::Closing,
+    ahead::Ahead, away::Away, history::History, interruption::CutIn, keypad::Keypad, listen::Listen, mouth::Mouth,
+    reply::Reply, tool_calls::ToolCalls, waiting::Closing,
 };
 use crate::{
     audio::{CodecError, VadSettings},
@@ -113,6 +114,8 @@ pub struct Call {
     owed: bool,
     /// The call is ending: why, and until when the goodbye may take.
     closing: Option<Closing>,
+    /// The line is lost.
+    away: Option<Away>,
     /// Since when nobody says anything.
     quiet_since: Option<Instant>,
     /// How often we asked whether the caller is still there.
@@ -162,6 +165,7 @@ impl Call {
             asked_ahead: AskedAhead::default(),
             owed: false,
             closing: None,
+            away: None,
             quiet_since: None,
             reprompts: 0,
             failures: 0,
@@ -187,6 +191,7 @@ impl Call {
         self.listen.looked(now);
         match input {
             Input::Answered => self.answer(now, actions),
+            Input::Audio(_) if self.is_away() => {}
             Input::Audio(audio) => self.hear(now, audio, actions),
             Input::Key(key) => {
                 let entry = self.keypad.press(now, key, &self.setup.settings.keys_end);
@@ -213,6 +218,8 @@ impl Call {
             },
             Input::ToolDone(tool, outcome) => self.tool_done(now, tool, outcome, actions),
             Input::Control(control) => self.control(now, control, actions),
+            Input::LineLost => self.line_lost(now, actions),
+            Input::LineBack => self.line_back(now, actions),
             Input::Closed { clean } => {
                 self.finish(now, if clean { Ending::CallerHungUp } else { Ending::LineLost }, None, actions);
             }
@@ -229,7 +236,7 @@ impl Call {
 
     /// Does what has become possible or due. Returns whether something was done that may make more possible.
     fn settle(&mut self, now: Instant, actions: &mut Actions) -> bool {
-        if self.answered.is_none() {
+        if self.answered.is_none() || self.is_away() {
             return false;
         }
         let before = self.turn;
@@ -263,7 +270,7 @@ impl Call {
 
     fn earliest(&self, now: Instant) -> Option<(Instant, Deadline)> {
         let answered = self.answered?;
-        if self.over.is_some() {
+        if self.over.is_some() || self.is_away() {
             return None;
         }
         let wakes = [

@@ -197,6 +197,12 @@ impl Mouth {
         }
     }
 
+    /// The peer is gone, with what it had not played.
+    pub(crate) fn line_lost(&mut self) {
+        self.pace.cleared();
+        self.mark = None;
+    }
+
     /// Asks the peer to tell when it has played what was sent, where it can.
     pub(crate) fn mark(&mut self, now: Instant, actions: &mut Actions) {
         if self.line.marks {

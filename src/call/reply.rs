@@ -200,6 +200,17 @@ impl Reply {
         }
     }
 
+    /// All words are known.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.source == Source::Complete
+    }
+
+    /// What has not been heard of it when the playout stands here, from the first clause that was not heard whole.
+    pub(crate) fn rest(&self, position: u64, rate: Rate) -> String {
+        let unheard = self.answers().skip_while(|clause| clause.heard(position, rate) == Heard::Whole);
+        unheard.map(|clause| clause.text.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
     /// All words are known and the voice has spoken all of them.
     pub(crate) fn is_voiced(&self) -> bool {
         self.source == Source::Complete && self.clauses.iter().all(|clause| clause.end.is_some())

@@ -57,7 +57,7 @@ impl Call {
     pub(super) fn speak_queue(&mut self, now: Instant) -> bool {
         let caller_speaks = self.listen.utterance.is_some() && self.closing.is_none();
         let waits = caller_speaks && self.queue.front().is_some_and(|script| script.interruptible);
-        if self.reply.is_some() || waits {
+        if self.reply.is_some() || waits || self.is_away() {
             return false;
         }
         let Some(script) = self.queue.pop_front() else { return false };

@@ -192,6 +192,9 @@ impl Call {
 
     /// The process is shutting down: the caller hears a sentence, if there is time for one.
     pub(super) fn shut_down(&mut self, now: Instant, within: Duration, actions: &mut Actions) {
+        if self.is_away() {
+            return self.finish(now, Ending::Shutdown, None, actions);
+        }
         if self.closing.is_none() {
             let text = self.phrases.text("call.shutdown").to_string();
             self.say(now, text, false, Some(Ending::Shutdown), true, actions);
@@ -238,6 +241,8 @@ impl Call {
             | Input::LlmFailed(..)
             | Input::TtsFailed(..)
             | Input::Control(_)
+            | Input::LineLost
+            | Input::LineBack
             | Input::Closed { .. }
             | Input::Shutdown(_)
             | Input::Wake => {}

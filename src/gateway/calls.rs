@@ -1,16 +1,23 @@
-//! The calls under way: how many, and under which ids.
+//! The calls under way: how many, under which ids, and the way to each for who comes from outside its own socket.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
-use tokio::sync::Notify;
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, mpsc},
+};
 
-use crate::tenant::TenantId;
+use super::{limits, socket::Socket};
+use crate::{audio::Format, tenant::TenantId};
+
+/// Whose call, and under which of the peer's ids.
+type Name = (TenantId, Box<str>);
 
 /// The calls of one gateway.
 #[derive(Debug, Default)]
@@ -19,28 +26,87 @@ pub(super) struct Calls {
     active: AtomicUsize,
     /// Told when one ends.
     ended: Notify,
-    /// The ids that peers gave their calls: one connection for each.
-    taken: Mutex<HashSet<(TenantId, Box<str>)>>,
+    /// Those that their peers gave ids: one connection for each.
+    named: Mutex<HashMap<Name, Line>>,
 }
 
 /// One call under way; over when dropped.
 #[derive(Debug)]
 pub(super) struct Active {
     calls: Arc<Calls>,
-    name: Option<(TenantId, Box<str>)>,
+    named: Option<Named>,
+}
+
+/// A call that can be reached by its id.
+#[derive(Debug)]
+struct Named {
+    name: Name,
+    lost: Arc<AtomicBool>,
+    errands: mpsc::Receiver<Errand>,
+}
+
+/// The way to a call.
+#[derive(Debug)]
+struct Line {
+    /// What its audio is in.
+    format: Format,
+    /// It has lost its connection and waits for another one.
+    lost: Arc<AtomicBool>,
+    errands: mpsc::Sender<Errand>,
+}
+
+/// What comes to a call from outside its own socket.
+#[derive(Debug)]
+pub(super) enum Errand {
+    /// The peer is back: another connection for the same call.
+    Back(Box<Socket<TcpStream>>),
 }
 
 impl Calls {
-    /// Begins a call. `None` when the peer's id of it is in use.
-    pub(super) fn begin(self: &Arc<Self>, tenant: &TenantId, id: Option<&str>) -> Option<Active> {
-        let name = id.map(|id| (tenant.clone(), Box::from(id)));
-        if let Some(name) = &name
-            && !self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone())
-        {
-            return None;
-        }
+    /// Begins a call, under the peer's id of it and in this format if it has one. `None` when the id is in use.
+    pub(super) fn begin(self: &Arc<Self>, tenant: &TenantId, id: Option<(&str, Format)>) -> Option<Active> {
+        let named = match id {
+            None => None,
+            Some((id, format)) => {
+                let name = (tenant.clone(), Box::from(id));
+                let (sender, errands) = mpsc::channel(limits::ERRANDS_WAITING_MAX);
+                let lost = Arc::new(AtomicBool::new(false));
+                match self.lines().entry(name.clone()) {
+                    Entry::Occupied(_) => return None,
+                    Entry::Vacant(free) => free.insert(Line { format, lost: Arc::clone(&lost), errands: sender }),
+                };
+                Some(Named { name, lost, errands })
+            }
+        };
         self.active.fetch_add(1, Ordering::AcqRel);
-        Some(Active { calls: Arc::clone(self), name })
+        Some(Active { calls: Arc::clone(self), named })
+    }
+
+    /// The call of this id has lost its connection and waits for another one.
+    pub(super) fn is_lost(&self, tenant: &TenantId, id: &str) -> bool {
+        self.lines().get(&(tenant.clone(), Box::from(id))).is_some_and(|line| line.lost.load(Ordering::Acquire))
+    }
+
+    /// Hands a new connection to a call that has lost its own, in the same format; gives it back where there is none.
+    pub(super) fn rejoin(
+        &self,
+        tenant: &TenantId,
+        id: &str,
+        format: Format,
+        socket: Socket<TcpStream>,
+    ) -> Result<(), Socket<TcpStream>> {
+        let lines = self.lines();
+        let Some(line) = lines.get(&(tenant.clone(), Box::from(id))).filter(|line| line.format == format) else {
+            return Err(socket);
+        };
+        // Of two who come at once one is taken.
+        if !line.lost.swap(false, Ordering::AcqRel) {
+            return Err(socket);
+        }
+        line.errands.try_send(Errand::Back(Box::new(socket))).map_err(|refused| {
+            let Errand::Back(socket) = refused.into_inner();
+            *socket
+        })
     }
 
     /// How many there are.
@@ -58,12 +124,38 @@ impl Calls {
             ended.await;
         }
     }
+
+    fn lines(&self) -> std::sync::MutexGuard<'_, HashMap<Name, Line>> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Active {
+    /// The connection is lost. Whether another one may come for this call.
+    pub(super) fn lost(&self) -> bool {
+        self.named.as_ref().is_some_and(|named| {
+            named.lost.store(true, Ordering::Release);
+            true
+        })
+    }
+
+    /// What comes next from outside; never, for a call without an id.
+    pub(super) async fn errand(&mut self) -> Errand {
+        match &mut self.named {
+            Some(Named { errands, .. }) => match errands.recv().await {
+                Some(errand) => errand,
+                // The other end lives as long as we do.
+                None => std::future::pending().await,
+            },
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        if let Some(name) = &self.name {
-            self.calls.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        if let Some(named) = &self.named {
+            self.calls.lines().remove(&named.name);
         }
         self.calls.active.fetch_sub(1, Ordering::AcqRel);
         self.calls.ended.notify_waiters();

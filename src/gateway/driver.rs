@@ -10,34 +10,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    select,
-    task::coop::consume_budget,
-    time::sleep_until,
-};
+use tokio::{net::TcpStream, select, task::coop::consume_budget, time::sleep_until};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::{
+    calls::{Active, Errand},
     clock,
     drain::{Drain, Step},
     limits, metrics,
     observe::Observer,
-    socket::{Fault, Received},
+    socket::{Fault, Received, Socket},
     streams::Streams,
     wire::Wire,
 };
 use crate::{
     call::{Action, Actions, AudioIn, Call, Control, Ending, Input, Wake},
-    transport::{self, Dialect, Incoming, TransportError},
+    transport::{self, Dialect, Incoming, Told, TransportError},
 };
 
 /// A call under way and everything it moves.
-pub(super) struct Driver<'a, S> {
+pub(super) struct Driver<'a> {
     /// The conversation.
     pub(super) call: Call,
     /// Its peer.
-    pub(super) wire: &'a mut Wire<S>,
+    pub(super) wire: &'a mut Wire,
     /// Its engines and tools.
     pub(super) streams: Streams,
     /// Who watches.
@@ -48,6 +44,10 @@ pub(super) struct Driver<'a, S> {
     todo: Vec<Action>,
     /// When the call wants to be woken.
     wake: Option<Wake>,
+    /// Its place among the calls, where it is reached from outside.
+    active: &'a mut Active,
+    /// The connection is lost: until when the call waits for another one.
+    lost_until: Option<Instant>,
     /// How it is left, once it is.
     leave: Option<Leave>,
 }
@@ -70,13 +70,21 @@ enum Happened {
     Told,
     CutOff,
     Received(Received),
+    Errand(Errand),
     Said(Input<'static>),
     Nothing,
 }
 
-impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
-    pub(super) fn new(call: Call, wire: &'a mut Wire<S>, streams: Streams, observer: &'a Observer) -> Self {
-        Self { call, wire, streams, observer, actions: Actions::new(), todo: Vec::new(), wake: None, leave: None }
+impl<'a> Driver<'a> {
+    pub(super) fn new(
+        call: Call,
+        wire: &'a mut Wire,
+        streams: Streams,
+        observer: &'a Observer,
+        active: &'a mut Active,
+    ) -> Self {
+        let (actions, todo) = (Actions::new(), Vec::new());
+        Self { call, wire, streams, observer, actions, todo, wake: None, active, lost_until: None, leave: None }
     }
 
     /// Answers, and goes on until the call is over. `first` is handed to the call right after the answer.
@@ -104,12 +112,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
                 sleep.as_mut().reset(due);
             }
             let (hungry, asleep) = (self.call.is_hungry(), wait.is_some());
+            let here = self.lost_until.is_none();
             let happened = select! {
                 biased;
                 () = &mut stopping => if told { Happened::CutOff } else { Happened::Told },
-                received = self.wire.socket.next(now, asleep), if messages_in_a_row < limits::MESSAGES_IN_A_ROW => {
+                received = self.wire.socket.next(now, asleep), if here && messages_in_a_row < limits::MESSAGES_IN_A_ROW => {
                     Happened::Received(received)
                 }
+                errand = self.active.errand() => Happened::Errand(errand),
                 input = self.streams.next(hungry, now) => Happened::Said(input),
                 () = &mut sleep => Happened::Nothing,
                 () = ready(()), if messages_in_a_row >= limits::MESSAGES_IN_A_ROW => Happened::Nothing,
@@ -126,6 +136,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
                 }
                 Happened::CutOff => self.leave(Ending::Shutdown, CloseCode::Restart, "the gateway is shutting down"),
                 Happened::Said(input) => self.handle(now, input),
+                Happened::Errand(Errand::Back(socket)) => self.back(now, *socket),
                 Happened::Received(Received::Text(text)) => self.message(now, transport::Message::Text(&text)),
                 Happened::Received(Received::Binary(bytes)) => self.message(now, transport::Message::Binary(&bytes)),
                 Happened::Received(Received::Closed { clean }) => self.closed(now, clean),
@@ -137,20 +148,24 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// Whatever has become due.
     fn tick(&mut self, now: Instant) {
         self.streams.tick(now);
-        if let Err(fault) = self.wire.socket.tick(now) {
-            self.fault(now, fault);
+        match self.lost_until {
+            Some(until) if until <= now => self.closed(now, false),
+            Some(_) => {}
+            None => {
+                if let Err(fault) = self.wire.socket.tick(now) {
+                    self.fault(now, fault);
+                }
+            }
         }
         if self.leave.is_none() && self.wake.is_some_and(|wake| wake.at <= now) {
             self.handle(now, Input::Wake);
         }
     }
 
-    /// The next thing that becomes due. There always is one: the ping.
+    /// The next thing that becomes due. There always is one: the ping, or the end of waiting for the peer.
     fn deadline(&self) -> Instant {
-        [self.wake.map(|wake| wake.at), self.streams.deadline()]
-            .into_iter()
-            .flatten()
-            .fold(self.wire.socket.deadline(), Instant::min)
+        let line = self.lost_until.unwrap_or_else(|| self.wire.socket.deadline());
+        [self.wake.map(|wake| wake.at), self.streams.deadline()].into_iter().flatten().fold(line, Instant::min)
     }
 
     /// A message of the peer.
@@ -221,8 +236,33 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         }
     }
 
+    /// The connection broke. The call waits for another one, if it can be found by who comes.
+    fn lost(&mut self, now: Instant) -> bool {
+        if self.lost_until.is_some() || !self.active.lost() {
+            return false;
+        }
+        tracing::info!("the line is lost: the call waits for another connection");
+        metrics::line(false);
+        self.lost_until = Some(now + limits::AWAY_WAIT);
+        self.handle(now, Input::LineLost);
+        true
+    }
+
+    /// The peer is back.
+    fn back(&mut self, now: Instant, socket: Socket<TcpStream>) {
+        tracing::info!("the line is back");
+        metrics::line(true);
+        self.wire.socket = socket;
+        self.lost_until = None;
+        self.wire.tell(Told::InProgress);
+        self.handle(now, Input::LineBack);
+    }
+
     /// The peer is gone.
     fn closed(&mut self, now: Instant, clean: bool) {
+        if !clean && self.lost(now) {
+            return;
+        }
         self.handle(now, Input::Closed { clean });
         let ending = if clean { Ending::CallerHungUp } else { Ending::LineLost };
         self.leave(ending, CloseCode::Normal, "");
@@ -231,6 +271,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
     /// The connection cannot go on.
     fn fault(&mut self, now: Instant, fault: Fault) {
         metrics::socket_fault(fault.name());
+        if matches!(fault, Fault::Broken | Fault::Silent) && self.lost(now) {
+            return;
+        }
         tracing::info!(fault = fault.name(), "the line is lost");
         let (code, reason) = fault.close();
         self.lose(now, code, reason);

@@ -99,6 +99,12 @@ pub const PASSES_MAX: usize = 4_096;
 /// How long a single-use token lives.
 pub const PASS_LIFE: Duration = Duration::from_secs(60);
 
+/// A call whose connection broke waits for another one for so long.
+pub const AWAY_WAIT: Duration = Duration::from_secs(10);
+
+/// What waits to be handed to a call from outside its own socket.
+pub const ERRANDS_WAITING_MAX: usize = 8;
+
 /// How the WebSocket is bounded.
 pub fn websocket() -> WebSocketConfig {
     WebSocketConfig::default()

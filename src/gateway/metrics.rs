@@ -48,6 +48,8 @@ pub const CONCEALED: &str = "pronto_audio_concealed_milliseconds_total";
 pub const EVENTS_DROPPED: &str = "pronto_events_dropped_total";
 /// Sockets that ended in a fault, by kind.
 pub const SOCKET_FAULTS: &str = "pronto_socket_faults_total";
+/// Connections of calls that broke, and those that came back in time.
+pub const LINES_LOST: &str = "pronto_lines_lost_total";
 /// Messages of peers that a dialect ignored.
 pub const IGNORED: &str = "pronto_messages_ignored_total";
 /// Tools, by how they ended.
@@ -134,6 +136,7 @@ pub fn describe() {
     describe_counter!(CONCEALED, Unit::Milliseconds, "Holes filled in the audio of callers");
     describe_counter!(EVENTS_DROPPED, Unit::Count, "Events not sent because the peer is slow");
     describe_counter!(SOCKET_FAULTS, Unit::Count, "Sockets that ended in a fault, by kind");
+    describe_counter!(LINES_LOST, Unit::Count, "Connections of calls that broke (back=no), and that came back (yes)");
     describe_counter!(IGNORED, Unit::Count, "Messages of peers that meant nothing to us, by reason");
     describe_counter!(TOOLS, Unit::Count, "Tools that were run, by how they ended");
     describe_counter!(ENGINE_FAILURES, Unit::Count, "Failures of engines, by engine and kind");
@@ -235,6 +238,11 @@ pub enum Reload {
     Rejected,
     /// The tenant is gone.
     Removed,
+}
+
+/// A call has lost its connection, or has it back.
+pub(super) fn line(back: bool) {
+    counter!(LINES_LOST, "back" => if back { "yes" } else { "no" }).increment(1);
 }
 
 /// One more connection, or one less (`false`).

@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use super::{metrics, wire::Wire};
 use crate::{
     call::{Call, Ending, Event, Message, Role},
@@ -53,7 +51,7 @@ pub(super) struct Observer {
 
 impl Observer {
     /// Passes one event on.
-    pub(super) fn event<S: AsyncRead + AsyncWrite + Unpin>(&self, event: &Event, call: &Call, wire: &mut Wire<S>) {
+    pub(super) fn event(&self, event: &Event, call: &Call, wire: &mut Wire) {
         note(event);
         if let Some(watch) = &self.watch {
             watch.event(&self.name, event);
@@ -100,7 +98,7 @@ fn note(event: &Event) {
 }
 
 /// For the peer's program.
-fn tell<S: AsyncRead + AsyncWrite + Unpin>(event: &Event, call: &Call, wire: &mut Wire<S>) {
+fn tell(event: &Event, call: &Call, wire: &mut Wire) {
     let told = match event {
         Event::SpeechStarted(role, turn) => Told::Speech { agent: *role == Role::Agent, started: true, turn: turn.0 },
         Event::SpeechStopped(role, turn) => Told::Speech { agent: *role == Role::Agent, started: false, turn: turn.0 },

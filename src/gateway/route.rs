@@ -207,16 +207,21 @@ fn stream(
     if shared.drain.step() > Step::Accepting {
         return DRAINING.answer();
     }
-    if !shared.pulse.admit() {
+    // Who comes back to a call has a line of it already.
+    let back = call.is_some_and(|call| shared.calls.is_lost(tenant.id(), call));
+    if !back && !shared.pulse.admit() {
         return BUSY.answer();
     }
-    let Some(permit) = tenant.admit() else { return FULL.answer() };
+    let permit = if back { None } else { tenant.admit() };
+    if permit.is_none() && !back {
+        return FULL.answer();
+    }
     let id = call.map_or_else(|| uuid::Uuid::now_v7().to_string(), ToOwned::to_owned);
     let arrival = Arrival {
         tenant,
         transport: Transport::Vapi(VapiServer::new(format, id)),
         trusted: true,
-        permit: Some(permit),
+        permit,
         from: query::value(&pairs, "from").and_then(number),
         exclusive: call.is_some(),
     };

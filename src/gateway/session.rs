@@ -3,16 +3,14 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tracing::Instrument;
 
 use super::{
-    Shared, clock,
+    Shared,
+    calls::Active,
+    clock,
     driver::{Driver, Leave, goodbye},
     limits,
     metrics::{self, Refusal},
@@ -70,14 +68,19 @@ impl TurnedAway {
 }
 
 /// Runs one connection to its end.
-pub(super) async fn run<S>(shared: Arc<Shared>, socket: Socket<S>, arrival: Arrival)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub(super) async fn run(shared: Arc<Shared>, socket: Socket<TcpStream>, arrival: Arrival) {
     let Arrival { tenant, transport, trusted, permit, from, exclusive } = arrival;
+    let mut socket = socket;
+    if exclusive && let Some(started) = transport.start() {
+        let format = transport.line().hears;
+        match shared.calls.rejoin(tenant.id(), &started.call, format, socket) {
+            Ok(()) => return,
+            Err(stranger) => socket = stranger,
+        }
+    }
     let mut wire = Wire::new(socket, transport);
     let admitted = admit(&shared, &tenant, &mut wire, trusted, permit, from, exclusive).await;
-    let (started, _permit, _active) = match admitted {
+    let (started, _permit, active) = match admitted {
         Ok(admitted) => admitted,
         Err(TurnedAway(why, code, reason)) => {
             metrics::refused(why);
@@ -88,16 +91,16 @@ where
     let name =
         CallName { id: uuid::Uuid::now_v7().to_string().into(), tenant: tenant.id().clone(), transport: wire.name() };
     let span = tracing::info_span!("call", id = %name.id, tenant = %name.tenant, transport = name.transport);
-    converse(&shared, &tenant, &mut wire, started, name).instrument(span).await;
+    converse(&shared, &tenant, &mut wire, started, name, active).instrument(span).await;
 }
 
-type Admitted = (Started, Permit, super::calls::Active);
+type Admitted = (Started, Permit, Active);
 
 /// Who is it, and is there room?
-async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
+async fn admit(
     shared: &Arc<Shared>,
     tenant: &Arc<Tenant>,
-    wire: &mut Wire<S>,
+    wire: &mut Wire,
     trusted: bool,
     permit: Option<Permit>,
     from: Option<Pii<String>>,
@@ -119,13 +122,13 @@ async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
         return Err(TurnedAway::DRAINING);
     }
     let permit = permit.or_else(|| tenant.admit()).ok_or(TurnedAway::FULL)?;
-    let id = exclusive.then_some(started.call.as_str());
+    let id = exclusive.then(|| (started.call.as_str(), wire.transport.line().hears));
     let active = shared.calls.begin(tenant.id(), id).ok_or(TurnedAway::TAKEN)?;
     Ok((started, permit, active))
 }
 
 /// Waits until the peer has described the stream.
-async fn described<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Started, TurnedAway> {
+async fn described(wire: &mut Wire) -> Result<Started, TurnedAway> {
     loop {
         let received = wire.socket.next(clock::now(), false).await;
         let message = match &received {
@@ -159,12 +162,13 @@ async fn described<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Res
 }
 
 /// The conversation itself, and what remains of it.
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+async fn converse(
     shared: &Arc<Shared>,
     tenant: &Arc<Tenant>,
-    wire: &mut Wire<S>,
+    wire: &mut Wire,
     started: Started,
     name: CallName,
+    mut active: Active,
 ) {
     let call = match Call::new(setup(tenant, wire, &started, true)) {
         Ok(call) => call,
@@ -200,7 +204,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     wire.tell(Told::InProgress);
 
     let streams = Streams::new(Arc::clone(tenant), caller.clone());
-    let mut driver = Driver::new(call, wire, streams, &observer);
+    let mut driver = Driver::new(call, wire, streams, &observer, &mut active);
     let goodbye_wait = Duration::from_secs(shared.settings.drain.goodbye_s);
     let left = AssertUnwindSafe(driver.run(&shared.drain, goodbye_wait, None)).catch_unwind().await;
     // A call that panicked may panic again when it is read.
@@ -217,7 +221,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             metrics::panicked();
             tracing::error!("the call panicked: the caller hears an apology");
             // Boxed: room for a second driver would be part of every call's task.
-            Box::pin(apologise(shared, tenant, wire, &started, caller, &observer)).await
+            Box::pin(apologise(shared, tenant, wire, &started, caller, &observer, &mut active)).await
         }
     };
     if let Some(to) = &leave.transfer {
@@ -243,13 +247,14 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// A fresh call on the same line says that something broke, and ends.
-async fn apologise<S: AsyncRead + AsyncWrite + Unpin>(
+async fn apologise(
     shared: &Arc<Shared>,
     tenant: &Arc<Tenant>,
-    wire: &mut Wire<S>,
+    wire: &mut Wire,
     started: &Started,
     caller: Caller,
     observer: &Observer,
+    active: &mut Active,
 ) -> Leave {
     wire.socket.cut(crate::call::Turn(u32::MAX));
     wire.clear();
@@ -258,7 +263,7 @@ async fn apologise<S: AsyncRead + AsyncWrite + Unpin>(
     let text = caller.language.phrases().text("call.apology").to_owned();
     let say = Control::Say { text, now: true, interruptible: false, then_end: true };
     if let Ok(call) = Call::new(setup(tenant, wire, started, false)) {
-        let mut driver = Driver::new(call, wire, Streams::new(Arc::clone(tenant), caller), observer);
+        let mut driver = Driver::new(call, wire, Streams::new(Arc::clone(tenant), caller), observer, active);
         let wait = Duration::from_secs(shared.settings.drain.goodbye_s);
         let said = AssertUnwindSafe(driver.run(&shared.drain, wait, Some(say))).catch_unwind();
         let _ = timeout(limits::APOLOGY_WAIT, said).await;
@@ -267,7 +272,7 @@ async fn apologise<S: AsyncRead + AsyncWrite + Unpin>(
     Leave { ending: Ending::Panicked, code, reason: reason.to_owned(), transfer: None }
 }
 
-fn setup<S>(tenant: &Tenant, wire: &Wire<S>, started: &Started, greets: bool) -> Setup {
+fn setup(tenant: &Tenant, wire: &Wire, started: &Started, greets: bool) -> Setup {
     let profile = tenant.profile();
     let clock = jiff::Zoned::now().with_time_zone(profile.zone.clone());
     let hears = tenant.engines().stt.capabilities();

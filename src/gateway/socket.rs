@@ -232,7 +232,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             match message {
                 Message::Text(text) => return Poll::Ready(Received::Text(text)),
                 Message::Binary(bytes) => return Poll::Ready(Received::Binary(bytes)),
-                Message::Close(_) => return Poll::Ready(Received::Closed { clean: true }),
+                Message::Close(frame) => {
+                    let clean = frame.is_none_or(|frame| matches!(frame.code, CloseCode::Normal | CloseCode::Policy));
+                    return Poll::Ready(Received::Closed { clean });
+                }
                 // The library answers pings itself.
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }

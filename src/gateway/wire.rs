@@ -1,6 +1,6 @@
 //! A socket and the dialect spoken on it: what the call says, as messages of the peer.
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 use super::{
     clock,
@@ -13,17 +13,17 @@ use crate::{
 
 /// One connection of a peer whose dialect we know.
 #[derive(Debug)]
-pub(super) struct Wire<S> {
+pub(super) struct Wire {
     /// The connection.
-    pub(super) socket: Socket<S>,
+    pub(super) socket: Socket<TcpStream>,
     /// How it is spoken.
     pub(super) transport: Transport,
     /// The peer's program knows that the call is over.
     over: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub(super) const fn new(socket: Socket<S>, transport: Transport) -> Self {
+impl Wire {
+    pub(super) const fn new(socket: Socket<TcpStream>, transport: Transport) -> Self {
         Self { socket, transport, over: false }
     }
 

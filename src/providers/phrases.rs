@@ -37,11 +37,12 @@ const ONCE_MAX: usize = 256;
 const SHARE: usize = 8;
 
 /// The sentences of the call room that must be at hand, besides its fillers.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     "call.trouble",
     "call.apology",
     "call.deaf",
     "call.still_there",
+    "call.line_back",
     "call.goodbye",
     "call.goodbye_silence",
     "call.goodbye_time",

@@ -69,7 +69,7 @@ impl Promises {
         // The network delivers late, and a line that goes mute in mid-word is believed to be speaking for a while.
         let mute = script.mute.iter().map(|mute| mute.start..mute.end.min(mute.start + STALL_MAX));
         let mut freezes: Vec<Range<Duration>> =
-            script.freezes.iter().chain(&script.stalls).cloned().chain(mute).collect();
+            script.freezes.iter().chain(&script.stalls).chain(&script.drops).cloned().chain(mute).collect();
         freezes.sort_by_key(|freeze| freeze.start);
         let muted = script.controls.iter().any(|(_, control)| matches!(control, Control::MuteAgent(true)));
         let unspoken = script.voice.fails > 0 || script.settings.filler_ms > 1_800;
@@ -92,7 +92,7 @@ impl Promises {
             excused: unspoken || hostile || muted || script.ears.finals > Duration::from_millis(600),
             freezes,
             repeats: !script.stalls.is_empty() && !script.ears.commits,
-            mute: script.mute.clone(),
+            mute: script.mute.iter().chain(&script.drops).cloned().collect(),
             lead: script.line.lead,
             tail: if script.line.clears { Duration::ZERO } else { script.line.lead },
             plain: script.voice_rate.is_none_or(|rate| rate == script.line.speaks.rate),

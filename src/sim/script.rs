@@ -25,6 +25,8 @@ pub struct Script {
     pub shutdown: Option<(Duration, Duration)>,
     /// The network delivers nothing in these times, and then everything.
     pub stalls: Vec<Range<Duration>>,
+    /// The line is lost in these times, with everything that is on its way in either direction.
+    pub drops: Vec<Range<Duration>>,
     /// Our own process is frozen in these times: everything that was due is late.
     pub freezes: Vec<Range<Duration>>,
     /// The peer sends nothing at all in these times (not even silence).
@@ -171,6 +173,7 @@ impl Default for Script {
             hang_up: None,
             shutdown: None,
             stalls: Vec::new(),
+            drops: Vec::new(),
             freezes: Vec::new(),
             mute: Vec::new(),
             model: vec![Answer::says("Va bene.")],

@@ -68,6 +68,8 @@ pub struct Stage {
     /// Frames of the caller that have come and were not read yet, and when they were last looked for.
     unheard: Vec<u64>,
     looked: Duration,
+    /// The line is lost.
+    lost: bool,
     /// The network has no audio before this time.
     stalled_until: Duration,
     /// Our voice as the sink plays it, for an echo.
@@ -115,7 +117,9 @@ impl Stage {
             let length = utterance.at.end.saturating_sub(utterance.at.start);
             for (place, word) in spoken.iter().enumerate() {
                 let end = utterance.at.start + length * (place as u32 + 1) / spoken.len() as u32;
-                words.push((arrives(&script, end), (*word).to_string()));
+                if !script.drops.iter().any(|drop| drop.contains(&end)) {
+                    words.push((arrives(&script, end), (*word).to_string()));
+                }
             }
         }
         let sounds = script.utterances.iter().map(|utterance| utterance.at.clone());
@@ -138,6 +142,7 @@ impl Stage {
             audio_at: Duration::ZERO,
             unheard: Vec::new(),
             looked: Duration::ZERO,
+            lost: false,
             stalled_until: Duration::ZERO,
             played: Vec::new(),
             caller: Caller::new(script.line.hears.rate, sounds.chain(script.noises.iter().cloned())),
@@ -296,6 +301,19 @@ impl Stage {
                     self.step(Input::ToolDone(tool, outcome))
                 }
             }
+            Due::Lost => {
+                self.look()?;
+                (self.lost, self.unheard) = (true, Vec::new());
+                let now = self.instant();
+                self.step(Input::LineLost)?;
+                self.sink.clear(now);
+                Ok(())
+            }
+            Due::Back => {
+                self.lost = false;
+                self.step(Input::LineBack)
+            }
+            Due::Key(_) | Due::Mark(_) if self.lost => Ok(()),
             Due::Key(place) => self.step(Input::Key(self.script.keys[place].1)),
             Due::Control(place) => self.step(Input::Control(self.script.controls[place].1.clone())),
             Due::HangUp => self.step(Input::Closed { clean: !self.script.line_breaks }),
@@ -323,6 +341,8 @@ impl Stage {
             | Due::LlmFails(..)
             | Due::Tts(..)
             | Due::Voice
+            | Due::Lost
+            | Due::Back
             | Due::Key(_) => false,
         };
         if may && self.random.percent(self.script.twice) {
@@ -409,6 +429,9 @@ impl Stage {
                 }
                 Action::RunTool { tool, kind, ask } => self.run(tool, kind, &ask),
                 Action::DropTool(tool) => self.dropped.push(tool),
+                Action::Send { .. } if self.lost => {
+                    return Err(format!("a frame leaves at {:?} on a line that is lost", self.now));
+                }
                 Action::Send { bytes, turn } => {
                     self.voice.clear();
                     if turn.is_some() || self.script.echo.is_some() {

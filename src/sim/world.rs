@@ -74,6 +74,11 @@ pub fn invent(seed: u64) -> Script {
         script.twice = random.between(5, 50);
     }
     script.nudged = random.percent(20);
+    if dice.percent(12) {
+        for _ in 0..dice.between(1, 2) {
+            script.drops.push(stretch(dice, 9_000));
+        }
+    }
     script
 }
 
@@ -241,11 +246,13 @@ fn answer(random: &mut Random, number: u64) -> Answer {
     answer
 }
 
+/// Some time in the first half minute.
+fn stretch(random: &mut Random, longest: u64) -> Range<Duration> {
+    let from = random.ms(500, 30_000);
+    from..from + random.ms(50, longest)
+}
+
 fn network(random: &mut Random, script: &mut Script) {
-    let stretch = |random: &mut Random, longest| -> Range<Duration> {
-        let from = random.ms(500, 30_000);
-        from..from + random.ms(50, longest)
-    };
     if random.percent(12) {
         script.stalls.push(stretch(random, 3_000));
     }

@@ -29,6 +29,7 @@ mod answers_come_too_late;
 mod audio_stalls;
 mod caller_presses_keys;
 mod caller_says_nothing;
+mod line_comes_back;
 mod marks_come_back;
 mod model_is_late;
 mod process_shuts_down;

@@ -297,7 +297,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    fn new(socket: WebSocketStream<TcpStream>) -> Self {
+    pub fn new(socket: WebSocketStream<TcpStream>) -> Self {
         let pace = interval(Duration::from_millis(20));
         Self { socket, pace, speech: 0, events: vec![], voiced: 0, silent: 0, closed: None }
     }
@@ -343,7 +343,7 @@ impl Caller {
         self.events.iter().filter(|event| event["type"] == kind).map(|event| event.to_string()).collect()
     }
 
-    async fn round(&mut self) {
+    pub async fn round(&mut self) {
         tokio::select! {
             _ = self.pace.tick() => {
                 let samples = if self.speech > 0 { tone(320) } else { vec![0; 320] };

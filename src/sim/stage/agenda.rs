@@ -29,6 +29,10 @@ pub(super) enum Due {
     Key(usize),
     Control(usize),
     HangUp,
+    /// The line is lost.
+    Lost,
+    /// It is back.
+    Back,
     Shutdown(Duration),
     Mark(u32),
 }
@@ -93,6 +97,10 @@ impl Agenda {
         }
         for (place, (at, _)) in script.controls.iter().enumerate() {
             self.add(*at, Due::Control(place));
+        }
+        for drop in &script.drops {
+            self.add(drop.start, Due::Lost);
+            self.add(drop.end, Due::Back);
         }
         if let Some(at) = script.hang_up {
             self.add(at, Due::HangUp);

@@ -13,7 +13,7 @@ impl Stage {
         if !self.call.is_over() {
             self.later(from + length * 2, Due::Frame(number + 1));
         }
-        if self.script.mute.iter().any(|mute| mute.contains(&from)) {
+        if self.lost || self.script.mute.iter().any(|mute| mute.contains(&from)) {
             return Ok(());
         }
         if self.random.percent(self.script.jumbled.unwrap_or(0)) {
@@ -35,6 +35,9 @@ impl Stage {
 
     /// The network delivers a frame: it is read now, or when somebody looks.
     pub(super) fn deliver(&mut self, number: u64) -> Result<(), String> {
+        if self.lost {
+            return Ok(());
+        }
         self.unheard.push(number);
         if self.wait().is_some() { Ok(()) } else { self.look() }
     }
