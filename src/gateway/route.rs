@@ -6,7 +6,7 @@
 //! | `GET /readyz` | it takes calls |
 //! | `GET /metrics` | for Prometheus |
 //! | `GET /v1/stream/{tenant}` | a call in Vapi's dialect; `?format=`, `?rate=`, `?from=`, bearer token or `?token=` |
-//! | `GET /v1/stream/{tenant}/{call}/transport` | the same, with the peer's id of the call |
+//! | `GET /v1/stream/{tenant}/{call}/transport` | the same, with the peer's id of the call; within ten seconds of a break it goes on |
 //! | `GET /twilio/{tenant}` | a Twilio media stream |
 //! | `POST /twilio/{tenant}/voice` | Twilio's webhook for a call: answers which stream to open |
 //! | `POST /twilio/{tenant}/after` | Twilio asks what to do when the stream has ended |
