@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub use crate::tenant::TOOLS;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::{
@@ -50,8 +51,6 @@ pub const EVENTS_DROPPED: &str = "pronto_events_dropped_total";
 pub const SOCKET_FAULTS: &str = "pronto_socket_faults_total";
 /// Messages of peers that a dialect ignored.
 pub const IGNORED: &str = "pronto_messages_ignored_total";
-/// Tools, by how they ended.
-pub const TOOLS: &str = "pronto_tools_total";
 /// Failures of engines, by engine and kind.
 pub const ENGINE_FAILURES: &str = "pronto_engine_failures_total";
 /// Calls that panicked.
@@ -166,21 +165,6 @@ impl Engine {
             Self::Tts => "tts",
         }
     }
-}
-
-/// How a tool ended, as a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ToolEnd {
-    /// With an outcome of its own.
-    Done,
-    /// It did not answer in time.
-    Late,
-    /// Its turn was given up; only lookups are.
-    Dropped,
-    /// There were too many at once.
-    Refused,
-    /// A bug.
-    Panicked,
 }
 
 /// Why a request was refused, as a label.
@@ -310,17 +294,6 @@ pub(super) fn events_dropped(events: u64) {
 
 pub(super) fn stt_dropped(samples: u64) {
     count_time(STT_DROPPED, crate::audio::Rate::WIDE.duration(samples));
-}
-
-pub(super) fn tool(end: ToolEnd) {
-    let end = match end {
-        ToolEnd::Done => "done",
-        ToolEnd::Late => "late",
-        ToolEnd::Dropped => "dropped",
-        ToolEnd::Refused => "refused",
-        ToolEnd::Panicked => "panicked",
-    };
-    counter!(TOOLS, "end" => end).increment(1);
 }
 
 pub(super) fn provider_failed(engine: Engine, kind: Kind) {

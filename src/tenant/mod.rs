@@ -13,6 +13,8 @@ mod id;
 #[cfg(feature = "gateway")]
 pub(crate) mod problem;
 #[cfg(feature = "gateway")]
+pub(crate) mod running;
+#[cfg(feature = "gateway")]
 mod settings;
 #[cfg(feature = "gateway")]
 mod shop;
@@ -28,6 +30,7 @@ pub use {
     admission::{Admission, Permit},
     directory::Directory,
     problem::Problem,
+    running::{TOOLS, ToolEnd},
     settings::Settings,
     shop::{Profile, Tenant, Twilio, complete},
     token::Tokens,
