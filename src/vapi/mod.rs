@@ -14,6 +14,9 @@ pub mod chunks;
 pub mod question;
 pub mod tool_calls;
 
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
+
 #[cfg(feature = "gateway")]
 pub mod brain;
 #[cfg(feature = "gateway")]
