@@ -13,9 +13,12 @@ use std::{
 };
 
 use gateway_shop::Running;
-use pronto::vapi::{
-    Vapi,
-    auth::{Door, Hmac, Request},
+use pronto::{
+    tenant::TenantId,
+    vapi::{
+        Vapi,
+        auth::{Door, Hmac, Request},
+    },
 };
 use serde_json::{Value, json};
 use vapi_shop::{Shop, TOKEN, post, running, send, wait};
@@ -171,7 +174,7 @@ async fn look_ups_run_side_by_side_and_writes_one_after_the_other() {
 async fn other_messages_are_answered_with_nothing_and_the_report_ends_what_is_kept() {
     let shop = Arc::new(Shop::new(vec![]));
     let gateway = running(Vapi::default(), &shop);
-    let kept = || gateway.tenants.get(&"rossi".parse().unwrap()).unwrap().at_vapi().len();
+    let kept = || gateway.tenants.get(&TenantId::new("rossi").unwrap()).unwrap().at_vapi().len();
     results(&gateway, &tool_calls("c1", &[("1", "find", json!({}))])).await;
     assert_eq!(kept(), 1);
     for kind in ["status-update", "conversation-update", "speech-update", "hang", "something.new"] {

@@ -87,7 +87,10 @@ pub(super) fn typed(status: StatusCode, kind: &'static str, body: String) -> Ans
 /// A document that is still being written.
 pub(super) fn streamed(kind: &'static str, pieces: BoxStream<'static, String>) -> Answer {
     let pieces = pieces.map(|piece| Ok(Frame::data(Bytes::from(piece)))).boxed();
-    written(StatusCode::OK, kind, Either::Right(StreamBody::new(pieces)))
+    let mut answer = written(StatusCode::OK, kind, Either::Right(StreamBody::new(pieces)));
+    // Proxies of nginx's kind would gather the pieces.
+    answer.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    answer
 }
 
 fn written(status: StatusCode, kind: &'static str, body: Body) -> Answer {

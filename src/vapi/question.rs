@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::tool_calls::{self, string};
+use super::tool_calls::{self, object, read_object, string};
 use crate::{
     call::{
         Message, ToolAsk,
@@ -106,8 +106,9 @@ struct Tool<'a> {
 
 /// Reads a question.
 pub fn read(json: &[u8]) -> Result<Question, NoQuestion> {
-    let body: Body<'_> = serde_json::from_slice(json).map_err(|_| NoQuestion::Json)?;
-    let messages: Vec<&RawValue> = body.messages.and_then(|raw| parsed(raw)).ok_or(NoQuestion::Messages)?;
+    let text = std::str::from_utf8(json).map_err(|_| NoQuestion::Json)?;
+    let body: Body<'_> = read_object(text).ok_or(NoQuestion::Json)?;
+    let messages: Vec<&RawValue> = body.messages.and_then(parsed).ok_or(NoQuestion::Messages)?;
     let offered: Vec<_> = [body.tools, body.functions]
         .into_iter()
         .filter_map(|list| parsed::<Vec<&RawValue>>(list?))
@@ -132,8 +133,8 @@ fn parsed<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
 }
 
 fn name(tool: &RawValue) -> Option<Cow<'_, str>> {
-    let tool: Tool<'_> = parsed(tool)?;
-    let function: Option<Tool<'_>> = tool.function.and_then(parsed);
+    let tool: Tool<'_> = object(Some(tool))?;
+    let function: Option<Tool<'_>> = object(tool.function);
     string(function.and_then(|function| function.name)).or_else(|| string(tool.name))
 }
 
@@ -143,7 +144,7 @@ fn heard(messages: &[&RawValue]) -> Vec<Message> {
     let mut heard = Vec::with_capacity(newest.len());
     let mut begun = newest.len() < messages.len();
     for raw in newest {
-        let Some(entry) = parsed::<Entry<'_>>(raw) else { continue };
+        let Some(entry) = object::<Entry<'_>>(Some(raw)) else { continue };
         let said = content(entry.content).filter(|text| !text.trim().is_empty());
         match string(entry.role).as_deref() {
             Some("user") => heard.extend(said.map(|text| Message::Caller { text })),
@@ -172,8 +173,8 @@ fn heard(messages: &[&RawValue]) -> Vec<Message> {
 fn asks(list: Raw<'_>) -> Vec<ToolAsk> {
     let list: Option<Vec<&RawValue>> = list.and_then(parsed);
     let ask = |raw: &RawValue| {
-        let tool: Tool<'_> = parsed(raw)?;
-        let function: Tool<'_> = tool.function.and_then(parsed)?;
+        let tool: Tool<'_> = object(Some(raw))?;
+        let function: Tool<'_> = object(tool.function)?;
         let arguments = string(function.arguments).map_or_else(|| "{}".to_owned(), Cow::into_owned);
         let ask = ToolAsk { id: string(tool.id)?.into_owned(), name: string(function.name)?.into_owned(), arguments };
         Some(ask).filter(|ask| ask.arguments.len() <= TOOL_ARGUMENTS_MAX)
@@ -192,7 +193,7 @@ fn content(raw: Raw<'_>) -> Option<String> {
         Some(text) => text.into_owned(),
         None => parsed::<Vec<&RawValue>>(raw?)?
             .into_iter()
-            .filter_map(|part| string(parsed::<Part<'_>>(part)?.text))
+            .filter_map(|part| string(object::<Part<'_>>(Some(part))?.text))
             .collect::<Vec<_>>()
             .join(" "),
     };

@@ -15,8 +15,8 @@ use crate::{
     tenant::{Tenant, ToolRun, running},
 };
 
-/// How long a look-up may take altogether. Nobody may be waiting any more by then.
-const LOOKUP_MAX: Duration = Duration::from_secs(30);
+/// How long a look-up may take altogether, and how long a write waits for the one before it.
+const TOOL_MAX: Duration = Duration::from_secs(30);
 
 /// What a tool needs to know of a call besides what is asked.
 #[derive(Debug, Clone)]
@@ -114,7 +114,7 @@ impl Runs {
         match kind {
             ToolKind::Read | ToolKind::Call => {
                 tokio::spawn(async move {
-                    let ran = timeout(LOOKUP_MAX, running::run(tools, run)).await;
+                    let ran = timeout(TOOL_MAX, running::run(tools, run)).await;
                     done.send_replace(Some(ran.map_or_else(|_late| running::late(), |ran| ran.outcome())));
                 });
             }
@@ -123,7 +123,7 @@ impl Runs {
                 let before = self.last_write.replace(running.clone());
                 tokio::spawn(async move {
                     if let Some(mut before) = before {
-                        let _ = before.ended().await;
+                        let _ = timeout(TOOL_MAX, before.ended()).await;
                     }
                     done.send_replace(Some(running::run(tools, run).await.outcome()));
                     drop(write);

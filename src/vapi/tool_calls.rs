@@ -139,12 +139,12 @@ struct Function<'a> {
 /// Reads a server message. One without its envelope is taken as well.
 pub fn read(json: &[u8]) -> Result<ServerMessage, NoMessage> {
     let text = std::str::from_utf8(json).map_err(|_| NoMessage::Json)?;
-    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|_| NoMessage::Json)?;
+    let envelope: Envelope<'_> = read_object(text).ok_or(NoMessage::Json)?;
     let inner = match envelope.message {
         Some(message) => message.get(),
         None => text,
     };
-    let inner: Inner<'_> = serde_json::from_str(inner).map_err(|_| NoMessage::Type)?;
+    let inner: Inner<'_> = read_object(inner).ok_or(NoMessage::Type)?;
     let kind = string(inner.kind).ok_or(NoMessage::Type)?;
     let matter = match kind.as_ref() {
         "tool-calls" => Matter::ToolCalls(asks(&inner)),
@@ -236,8 +236,13 @@ fn arguments(written: Raw<'_>) -> Result<Cow<'_, str>, &'static str> {
     if text.trim_start().starts_with('{') { Ok(text) } else { Err("the arguments are no JSON object") }
 }
 
-fn object<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
-    serde_json::from_str(raw?.get()).ok()
+pub(super) fn object<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
+    read_object(raw?.get())
+}
+
+/// Lists are no objects, whatever serde makes of them.
+pub(super) fn read_object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    if json.trim_start().starts_with('{') { serde_json::from_str(json).ok() } else { None }
 }
 
 pub(super) fn string(raw: Raw<'_>) -> Option<Cow<'_, str>> {
@@ -383,6 +388,7 @@ mod tests {
             assert!(asks[0].wrong.is_some_and(|wrong| wrong.contains(why)), "{entry}: {:?}", asks[0].wrong);
         };
         check("7", "object");
+        check(r#"["1","book"]"#, "object");
         check(r#"{"name":"book"}"#, "id");
         check(r#"{"id":"1"}"#, "name");
         check(r#"{"id":"1","name":"book","arguments":[1]}"#, "object");

@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream, stream::BoxStream};
 use pronto::{
-    call::{Ask, LlmEvent, Outcome, Then, ToolKind, ToolSpec},
+    call::{Ask, LlmEvent, Outcome, Settings, Then, ToolKind, ToolSpec},
     gateway::DrainSettings,
     providers::{Llm, ProviderError},
     tenant::{CallRecord, Engines, Profile, Tenant, TenantId, ToolRun, Tools},
@@ -55,8 +55,12 @@ pub struct Shop {
     /// Tools that run, and the most at once.
     running: AtomicUsize,
     pub most: AtomicUsize,
+    /// Tools that were dropped before their end.
+    pub given_up: Semaphore,
     /// Tools wait to be let go.
     pub gated: bool,
+    /// How the shop's calls behave: so patient that no timer ever decides a test, unless it says so.
+    pub settings: Settings,
 }
 
 /// What a model says.
@@ -82,7 +86,9 @@ impl Shop {
             ran: Mutex::default(),
             running: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
+            given_up: Semaphore::new(0),
             gated: false,
+            settings: Settings { filler_ms: 60_000, patience_ms: 60_000, answer_ms: 60_000, ..Settings::default() },
         }
     }
 
@@ -111,13 +117,27 @@ pub async fn wait(what: &str, semaphore: &Semaphore, many: u32) {
 /// The shop's model and tools.
 pub struct Fake(pub Arc<Shop>);
 
-/// Counts an answer that is dropped before its end.
-struct Whole(Arc<Shop>, bool);
+/// Counts what is dropped before its end.
+struct Whole {
+    shop: Arc<Shop>,
+    count: fn(&Shop) -> &Semaphore,
+    ended: bool,
+}
+
+impl Whole {
+    fn new(shop: &Arc<Shop>, count: fn(&Shop) -> &Semaphore) -> Self {
+        Self { shop: Arc::clone(shop), count, ended: false }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+    }
+}
 
 impl Drop for Whole {
     fn drop(&mut self) {
-        if !self.1 {
-            self.0.dropped.add_permits(1);
+        if !self.ended {
+            (self.count)(&self.shop).add_permits(1);
         }
     }
 }
@@ -131,16 +151,16 @@ impl Llm for Fake {
         let said = self.0.answers.lock().unwrap().pop_front().unwrap_or_else(|| vec![Said::Wait]);
         self.0.asks.lock().unwrap().push(ask);
         self.0.asked.add_permits(1);
-        let whole = Whole(Arc::clone(&self.0), false);
+        let whole = Whole::new(&self.0, |shop| &shop.dropped);
         stream::unfold((VecDeque::from(said), whole), |(mut said, mut whole)| async move {
             loop {
                 match said.pop_front() {
                     Some(Said::Event(event)) => return Some((Ok(event), (said, whole))),
                     Some(Said::Fails(error)) => return Some((Err(error), (said, whole))),
                     Some(Said::Panics) => panic!("a bug on purpose"),
-                    Some(Said::Wait) => wait("the model's leave", &whole.0.may_go_on, 1).await,
+                    Some(Said::Wait) => wait("the model's leave", &whole.shop.may_go_on, 1).await,
                     None => {
-                        whole.1 = true;
+                        whole.end();
                         return None;
                     }
                 }
@@ -170,6 +190,7 @@ impl Tools for Fake {
     fn run(&self, run: ToolRun) -> BoxFuture<'static, Outcome> {
         let shop = Arc::clone(&self.0);
         async move {
+            let mut whole = Whole::new(&shop, |shop| &shop.given_up);
             shop.begun.add_permits(1);
             let running = shop.running.fetch_add(1, Ordering::SeqCst) + 1;
             shop.most.fetch_max(running, Ordering::SeqCst);
@@ -185,6 +206,7 @@ impl Tools for Fake {
             };
             let mut ran = shop.ran.lock().unwrap();
             ran.push(run.clone());
+            whole.end();
             Outcome { content: format!("{{\"ok\":true,\n\"{}\":{}}}", run.name, ran.len()), then }
         }
         .boxed()
@@ -199,6 +221,7 @@ impl Tools for Fake {
 pub fn tenant(id: &str, vapi: Vapi, shop: &Arc<Shop>) -> Tenant {
     let mut profile = Profile::new(TenantId::new(id).unwrap(), "Officina", &SecretString::from(TOKEN));
     profile.vapi = vapi;
+    profile.call = Arc::new(shop.settings.clone());
     let fake = Arc::new(Fake(Arc::clone(shop)));
     let deaf = Arc::new(Scripted(Script::new(&[], &[])));
     let engines = Engines { stt: deaf.clone(), llm: fake.clone(), tts: deaf };
