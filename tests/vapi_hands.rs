@@ -14,7 +14,11 @@ use std::{
 
 use gateway_shop::Running;
 use pronto::{
-    tenant::TenantId,
+    booking,
+    gateway::DrainSettings,
+    language::Language,
+    store::{MemoryStore, Store},
+    tenant::{Desk, Profile, Tenant, TenantId},
     vapi::{
         Vapi,
         auth::{Door, Hmac, Request},
@@ -119,6 +123,52 @@ async fn a_result_that_was_lost_is_asked_for_again_and_there_is_one_booking() {
     assert!(other[0]["result"].as_str().unwrap().contains(r#""book":2"#), "{other:?}");
     let other = results(&gateway, &tool_calls("c2", &[("t1", "book", json!({"plate": "AB123CD"}))])).await;
     assert!(other[0]["result"].as_str().unwrap().contains(r#""book":3"#), "{other:?}");
+    gateway.close().await;
+}
+
+/// What is kept in the process is gone with it; the books know the booking by its own key.
+#[tokio::test]
+async fn a_booking_asked_for_again_after_the_process_died_is_the_same_one() {
+    let books: Arc<MemoryStore> = Arc::default();
+    let start = async || {
+        let shop = Arc::new(Shop::new(vec![]));
+        let fake = vapi_shop::tenant("rossi", Vapi::default(), &shop);
+        let mut profile = Profile::new(TenantId::new("rossi").unwrap(), "Officina", &TOKEN.into());
+        profile.vapi = Vapi::default();
+        let name = booking::TenantId::new("rossi");
+        let store = Arc::clone(&books) as Arc<dyn Store>;
+        let desk = Desk::new(Arc::new(booking::Shop::example()), store, name, Language::Italian);
+        let tenant = Tenant::new(profile, fake.engines().clone(), Arc::new(Arc::new(desk)));
+        Running::start([tenant], DrainSettings { finish_s: 0, goodbye_s: 0 }, 100)
+    };
+    let told = |lines: &[Value]| -> Value { serde_json::from_str(lines[0]["result"].as_str().unwrap()).unwrap() };
+    let gateway = start().await;
+    let found = results(&gateway, &tool_calls("c1", &[("1", "find_slots", json!({"service": "tagliando"}))])).await;
+    let start_at = told(&found)["slots"][0]["start"].clone();
+    let wish = json!({"service": "tagliando", "start": start_at, "name": "Mario Rossi", "plate": "AB123CD"});
+    let asked = tool_calls("c1", &[("2", "book_appointment", wish)]);
+    let booked = told(&results(&gateway, &asked).await);
+    assert_eq!(booked["ok"], true, "{booked}");
+    gateway.close().await;
+
+    let gateway = start().await;
+    assert_eq!(told(&results(&gateway, &asked).await)["id"], booked["id"]);
+    let of_the_caller = results(&gateway, &tool_calls("c1", &[("3", "find_appointments", json!({}))])).await;
+    assert_eq!(told(&of_the_caller)["appointments"].as_array().unwrap().len(), 1);
+    gateway.close().await;
+}
+
+#[tokio::test]
+async fn the_calls_of_one_shop_are_nothing_to_another() {
+    let shop = Arc::new(Shop::new(vec![]));
+    let tenants = ["rossi", "bianchi"].map(|id| vapi_shop::tenant(id, Vapi::default(), &shop));
+    let gateway = Running::start(tenants, DrainSettings { finish_s: 0, goodbye_s: 0 }, 100);
+    let asked = tool_calls("c1", &[("1", "book", json!({}))]);
+    for tenant in ["rossi", "bianchi", "rossi"] {
+        let path = format!("/vapi/{tenant}/tools");
+        assert_eq!(post(gateway.address, &path, &SECRET, &asked).await.0, 200);
+    }
+    assert_eq!(shop.ran(), ["book", "book"], "once in each");
     gateway.close().await;
 }
 

@@ -9,6 +9,7 @@ use crate::{
     call::{CallReport, Ending, TurnReport},
     providers::{Kind, hedge::HEDGES},
     tenant::ending_name,
+    vapi::{brain::ANSWERS, hands::PENDING},
 };
 
 /// End of the caller's speech to the first voiced frame of the answer.
@@ -141,6 +142,8 @@ pub fn describe() {
         Unit::Count,
         "Questions to slow models that were, or could not be, asked twice, by outcome"
     );
+    describe_counter!(ANSWERS, Unit::Count, "Answers to the custom LLM of assistants at Vapi, by how they ended");
+    describe_counter!(PENDING, Unit::Count, "Tools that assistants at Vapi were told to wait for");
     describe_counter!(PANICS, Unit::Count, "Calls that ended in a bug of ours");
     describe_counter!(RELOADS, Unit::Count, "Settings files read again, by outcome");
 }

@@ -18,13 +18,13 @@ pub(crate) mod running;
 mod settings;
 #[cfg(feature = "gateway")]
 mod shop;
-#[cfg(feature = "gateway")]
 mod token;
 #[cfg(feature = "gateway")]
 mod tools;
 
 pub use desk::{Desk, ToolRun};
 pub use id::{TenantId, TenantIdError};
+pub use token::Tokens;
 #[cfg(feature = "gateway")]
 pub use {
     admission::{Admission, Permit},
@@ -33,7 +33,6 @@ pub use {
     running::{TOOLS, ToolEnd},
     settings::Settings,
     shop::{Profile, Tenant, Twilio, complete},
-    token::Tokens,
     tools::{CallEnd, CallRecord, Tools},
 };
 

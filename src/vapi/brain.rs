@@ -41,6 +41,9 @@ use crate::{
     tenant::{Tenant, ToolEnd, running},
 };
 
+/// Answers to a custom LLM's questions, by how they ended.
+pub const ANSWERS: &str = "pronto_vapi_answers_total";
+
 /// A piece of an answer.
 #[derive(Debug)]
 pub enum Part {
@@ -97,6 +100,23 @@ struct Reply {
     /// Parts to give out before anything else.
     ready: VecDeque<Part>,
     mouth: Mouth,
+    /// How it ended, for the count.
+    end: End,
+}
+
+/// How an answer ended, as a label.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// Nobody waited for its end.
+    Dropped,
+    /// A newer request took over.
+    Replaced,
+    /// All is said.
+    Said,
+    /// The call leaves us.
+    Closed,
+    /// The caller was told that something has failed.
+    Trouble,
 }
 
 /// A tool of this round.
@@ -215,6 +235,7 @@ impl Reply {
                 // A whole answer is read at once: nobody waits for its beginning.
                 fillers: question.stream.then_some(0),
             },
+            end: End::Dropped,
             tenant,
         }
     }
@@ -242,7 +263,7 @@ impl Reply {
         match event {
             Event::Replaced => {
                 tracing::debug!("a newer request of the call has taken over");
-                self.step = Step::Over;
+                self.over(End::Replaced);
             }
             Event::Silence => self.fill(),
             Event::Written => self.think(),
@@ -326,7 +347,7 @@ impl Reply {
             self.step = Step::Tools(running, Box::pin(sleep(self.tenant.profile().vapi.tools_wait)));
         } else if self.mouth.answered {
             self.call.thread().answered();
-            self.step = Step::Over;
+            self.over(End::Said);
         } else {
             self.trouble();
         }
@@ -389,7 +410,7 @@ impl Reply {
         }
         self.call.thread().answered();
         self.ready.extend(last);
-        self.step = Step::Over;
+        self.over(End::Closed);
     }
 
     fn failed(&mut self, error: ProviderError) {
@@ -400,13 +421,19 @@ impl Reply {
     /// There is no answer, or no end of it: the caller is told, and after too many of these the call ends.
     fn trouble(&mut self) {
         self.mouth.apart = true;
-        self.step = Step::Over;
+        self.over(End::Trouble);
         if self.call.thread().failed() < FAILURES_MAX {
             self.say(self.phrases.text("call.trouble"));
         } else {
             self.say(self.phrases.text("call.apology"));
             self.ready.extend(self.can_end.then_some(Part::End));
         }
+    }
+
+    /// Nothing more is waited for; what is ready is still given out.
+    fn over(&mut self, end: End) {
+        self.step = Step::Over;
+        self.end = end;
     }
 
     fn panicked(&mut self) -> Part {
@@ -463,5 +490,13 @@ impl Drop for Reply {
         for _ in self.asked.iter().filter(looks_up) {
             ToolEnd::Dropped.count();
         }
+        let end = match self.end {
+            End::Dropped => "dropped",
+            End::Replaced => "replaced",
+            End::Said => "said",
+            End::Closed => "closed",
+            End::Trouble => "trouble",
+        };
+        metrics::counter!(ANSWERS, "end" => end).increment(1);
     }
 }

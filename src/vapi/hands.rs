@@ -17,6 +17,9 @@ use crate::{
     tenant::Tenant,
 };
 
+/// Requests for tools that were answered before the tool had ended.
+pub const PENDING: &str = "pronto_vapi_tools_pending_total";
+
 /// The time at which a request came in.
 #[derive(Debug, Clone)]
 pub struct Now {
@@ -88,6 +91,7 @@ async fn waited(tenant: &Tenant, mut running: Running, deadline: tokio::time::In
         // What the trade forbids is a result too: the model is to read what can be done instead.
         Ok(outcome) => Answered::Result(outcome.content),
         Err(_late) => {
+            metrics::counter!(PENDING).increment(1);
             let phrases = tenant.profile().call.language.phrases();
             Answered::Result(phrases.text("vapi.pending").to_owned())
         }

@@ -14,11 +14,9 @@
 //! ```
 
 mod credential;
-#[cfg(feature = "gateway")]
 mod door;
 mod hmac;
 
 pub use credential::{AccessToken, BearerPlan, Credential, NoToken, NoTokenInAnswer, OAuth2, Plan, SECRET_HEADER};
-#[cfg(feature = "gateway")]
 pub use door::{Door, Knock};
 pub use hmac::{Algorithm, Encoding, Hmac, HmacPlan, PlanError, Request, SignatureError, WINDOW_S};
