@@ -139,6 +139,7 @@ impl Tenant {
         self.admission = Arc::clone(&former.admission);
         self.writes = Arc::clone(&former.writes);
         self.at_vapi = Arc::clone(&former.at_vapi);
+        self.profile.vapi.door.succeed(&former.profile.vapi.door);
         self
     }
 

@@ -26,6 +26,7 @@ use tokio::time::{Sleep, sleep, timeout};
 use super::{
     hands::Now,
     kept::AtVapi,
+    mouth::Mouth,
     question::Question,
     runs::Caller,
     thread::{Fate, Present},
@@ -128,20 +129,6 @@ struct Tool {
     run: Option<BoxFuture<'static, Outcome>>,
 }
 
-/// What has been said in this answer.
-struct Mouth {
-    /// Anything at all.
-    spoke: bool,
-    /// Words of the model.
-    answered: bool,
-    /// The next words do not belong to those before.
-    apart: bool,
-    /// The silence after which a filler is due.
-    patience: Duration,
-    filler: Pin<Box<Sleep>>,
-    fillers: Option<usize>,
-}
-
 type Late = Pin<Box<Sleep>>;
 
 /// What is waited for.
@@ -226,15 +213,8 @@ impl Reply {
             asked: Vec::new(),
             step: Step::Writes(async move { timeout(patience, written).await.unwrap_or(()) }.boxed()),
             ready: VecDeque::new(),
-            mouth: Mouth {
-                spoke: false,
-                answered: false,
-                apart: false,
-                patience: filler,
-                filler: Box::pin(sleep(filler)),
-                // A whole answer is read at once: nobody waits for its beginning.
-                fillers: question.stream.then_some(0),
-            },
+            // A whole answer is read at once: nobody waits for its beginning.
+            mouth: Mouth::new(filler, question.stream),
             end: End::Dropped,
             tenant,
         }
@@ -253,7 +233,7 @@ impl Reply {
                 biased;
                 _ = &mut self.present.over => Event::Replaced,
                 event = self.step.next() => event,
-                () = &mut self.mouth.filler, if self.mouth.fillers.is_some() => Event::Silence,
+                () = self.mouth.silence() => Event::Silence,
             };
             self.handle(event);
         }
@@ -265,12 +245,13 @@ impl Reply {
                 tracing::debug!("a newer request of the call has taken over");
                 self.over(End::Replaced);
             }
-            Event::Silence => self.fill(),
+            Event::Silence => self.ready.extend(self.mouth.fill(self.phrases).map(Part::Words)),
             Event::Written => self.think(),
             Event::Model(Some(Ok(LlmEvent::Words(text)))) => {
-                self.mouth.answered |= !text.trim().is_empty();
-                self.words.push_str(&text);
-                self.say(&text);
+                if !text.is_empty() {
+                    self.words.push_str(&text);
+                    self.ready.push_back(Part::Words(self.mouth.answer(text)));
+                }
                 self.patient();
             }
             Event::Model(Some(Ok(LlmEvent::Tool { id, name, arguments }))) => {
@@ -345,7 +326,7 @@ impl Reply {
             let runs = self.asked.iter_mut().enumerate().filter_map(|(at, tool)| Some((at, tool.run.take()?)));
             let running = runs.map(|(at, run)| run.map(move |outcome| (at, outcome)).boxed()).collect();
             self.step = Step::Tools(running, Box::pin(sleep(self.tenant.profile().vapi.tools_wait)));
-        } else if self.mouth.answered {
+        } else if self.mouth.has_answered() {
             self.call.thread().answered();
             self.over(End::Said);
         } else {
@@ -393,7 +374,7 @@ impl Reply {
             self.own.push(Message::Asked { tools: vec![tool.ask] });
             self.own.push(Message::Outcome { id, content });
         }
-        self.mouth.apart = true;
+        self.mouth.pause();
         self.rounds += 1;
         match then {
             Then::GoOn if self.rounds > TOOL_ROUNDS_MAX => self.trouble(),
@@ -405,8 +386,8 @@ impl Reply {
 
     /// The call leaves us. Nobody is left without a word.
     fn close(&mut self, goodbye: &'static str, last: Option<Part>) {
-        if !self.mouth.answered {
-            self.say(self.phrases.text(goodbye));
+        if !self.mouth.has_answered() {
+            self.say(goodbye);
         }
         self.call.thread().answered();
         self.ready.extend(last);
@@ -420,12 +401,12 @@ impl Reply {
 
     /// There is no answer, or no end of it: the caller is told, and after too many of these the call ends.
     fn trouble(&mut self) {
-        self.mouth.apart = true;
+        self.mouth.pause();
         self.over(End::Trouble);
         if self.call.thread().failed() < FAILURES_MAX {
-            self.say(self.phrases.text("call.trouble"));
+            self.say("call.trouble");
         } else {
-            self.say(self.phrases.text("call.apology"));
+            self.say("call.apology");
             self.ready.extend(self.can_end.then_some(Part::End));
         }
     }
@@ -442,23 +423,9 @@ impl Reply {
         Part::Panicked
     }
 
-    fn fill(&mut self) {
-        let filler = self.mouth.fillers.and_then(|at| self.phrases.list("call.fillers").nth(at));
-        self.mouth.fillers = self.mouth.fillers.filter(|_| filler.is_some()).map(|at| at + 1);
-        if let Some(filler) = filler {
-            self.mouth.apart = true;
-            self.say(filler);
-            self.mouth.apart = true;
-        }
-    }
-
-    fn say(&mut self, text: &str) {
-        if text.is_empty() {
-            return;
-        }
-        let gap = self.mouth.apart && self.mouth.spoke && !text.starts_with(char::is_whitespace);
-        self.ready.push_back(Part::Words(if gap { format!(" {text}") } else { text.to_owned() }));
-        self.mouth.heard(text);
+    /// A sentence of the house.
+    fn say(&mut self, phrase: &'static str) {
+        self.ready.push_back(Part::Words(self.mouth.say(self.phrases.text(phrase).to_owned())));
     }
 
     fn said_by_caller(&self) -> usize {
@@ -467,19 +434,6 @@ impl Reply {
 
     fn upstream(&self, kind: Kind, what: &'static str) -> ProviderError {
         ProviderError::upstream(self.tenant.engines().llm.name(), kind, what)
-    }
-}
-
-impl Mouth {
-    /// Words take time to be heard: the next filler is due so much later.
-    fn heard(&mut self, text: &str) {
-        const PER_CHARACTER: Duration = Duration::from_millis(60);
-        let spoken = PER_CHARACTER * u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
-        let quiet = tokio::time::Instant::now() + self.patience;
-        let due = if self.spoke { self.filler.deadline().max(quiet) } else { quiet };
-        self.filler.as_mut().reset(due + spoken);
-        self.spoke = true;
-        self.apart = false;
     }
 }
 

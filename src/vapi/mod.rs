@@ -24,6 +24,8 @@ pub mod hands;
 #[cfg(feature = "gateway")]
 mod kept;
 #[cfg(feature = "gateway")]
+mod mouth;
+#[cfg(feature = "gateway")]
 mod runs;
 #[cfg(feature = "gateway")]
 mod settings;

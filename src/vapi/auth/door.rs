@@ -5,7 +5,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{Hmac, Request, SECRET_HEADER, SignatureError, hmac::WINDOW_S};
@@ -20,6 +20,8 @@ const SEEN_MAX: usize = 16_384;
 pub struct Door {
     /// A signature opens as well.
     hmac: Option<Signed>,
+    /// What has come in.
+    seen: Arc<Mutex<Seen>>,
 }
 
 #[derive(Debug)]
@@ -28,8 +30,6 @@ struct Signed {
     plan: Hmac,
     /// `https://` and the host by which Vapi reaches us, for plans that sign the address.
     public_url: String,
-    /// What has come in.
-    seen: Mutex<Seen>,
 }
 
 /// The signatures that opened, until they no longer would.
@@ -55,7 +55,12 @@ impl Door {
     /// A door that signatures open as well as tokens. `public_url`: how Vapi reaches us, without a path.
     pub fn signed(plan: Hmac, public_url: &str) -> Self {
         let public_url = public_url.trim_end_matches('/').to_owned();
-        Self { hmac: Some(Signed { plan, public_url, seen: Mutex::default() }) }
+        Self { hmac: Some(Signed { plan, public_url }), seen: Arc::default() }
+    }
+
+    /// New settings open no signature again.
+    pub(crate) fn succeed(&mut self, former: &Self) {
+        self.seen = Arc::clone(&former.seen);
     }
 
     /// Looks at the headers alone, so that no stranger's body is read. `header` finds one by its name in lower case.
@@ -90,7 +95,7 @@ impl Door {
         let request = Request { method, url: &url, body, id: None };
         let proven = signed.plan.check(now_s, &request, |name| header(name))?;
         let Some(at) = proven.at else { return Ok(()) };
-        let mut seen = signed.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.first(now_s, at.saturating_add(WINDOW_S), proven.tag) { Ok(()) } else { Err(SignatureError::Replayed) }
     }
 }
@@ -209,6 +214,10 @@ mod tests {
         let shouted = Box::leak(SIGNATURE.to_uppercase().into_boxed_str());
         assert_eq!(open(AT + WINDOW_S, shouted), Err(SignatureError::Replayed));
         assert_eq!(open(AT + WINDOW_S + 1, SIGNATURE), Err(SignatureError::Stale), "forgotten when it is worthless");
+        let mut renewed = self::door();
+        renewed.succeed(&door);
+        let again = renewed.check(AT, "POST", PATH, BODY, headers(SIGNATURE, "1760000000"));
+        assert_eq!(again, Err(SignatureError::Replayed), "also when the settings were read again");
     }
 
     #[test]
