@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! audio  call  transport  booking         pure: no clock, socket, task, lock, async
-//! providers  store  tenant                the outside world: plain async code
+//! providers  store  tenant  vapi          the outside world: plain async code
 //! gateway                                 sockets, tasks, the clock
 //! daemon                                  composition root and command line
 //! sim  load                               beside the house: virtual time, fakes, simulated callers
@@ -30,6 +30,7 @@ pub mod transport;
 pub mod providers;
 pub mod store;
 pub mod tenant;
+pub mod vapi;
 
 #[cfg(feature = "gateway")]
 pub mod gateway;

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Each room and its floor, from the ground up. Rooms of one floor see one another only in the outside world.
-const FLOORS: [(&str, u8); 18] = [
+const FLOORS: [(&str, u8); 19] = [
     ("language", 0),
     ("privacy", 0),
     ("audio", 1),
@@ -20,6 +20,7 @@ const FLOORS: [(&str, u8); 18] = [
     ("store", OUTSIDE),
     ("messaging", OUTSIDE),
     ("tenant", OUTSIDE),
+    ("vapi", OUTSIDE),
     ("gateway", 4),
     ("dashboard", 4),
     ("control", 4),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
 mod gateway_shop;
+mod vapi_shop;
 
 use std::{
     io::Write,
@@ -60,6 +61,20 @@ async fn nothing_of_the_caller_is_in_the_logs_or_the_metrics() {
     caller.send(r#"{"type":"Serafini"}"#).await;
     caller.send(r#"{"type":"end-call"}"#).await;
     caller.hear_out().await;
+    // The same caller through an assistant at Vapi.
+    let call = r#""call":{"id":"c1","customer":{"number":"+393331234567"}}"#;
+    let book = r#"{"id":"1","name":"book","arguments":{"name":"Ottavia Serafini"}},{"id":"2","name":"Serafini"}"#;
+    for (path, body, expected) in [
+        ("tools", format!(r#"{{"message":{{"type":"tool-calls",{call},"toolCalls":[{book}]}}}}"#), 200),
+        ("tools", r#"{"message":{"type":"Serafini"}}"#.into(), 200),
+        ("tools", r#"{"message":{"Ottavia Serafini":"#.into(), 400),
+        ("chat/completions", format!(r#"{{"messages":[{{"role":"user","content":"{said}"}}],{call}}}"#), 200),
+        ("chat/completions", r#"{"messages":"Ottavia Serafini"}"#.into(), 400),
+    ] {
+        let path = format!("/vapi/rossi/{path}");
+        let (status, _) = vapi_shop::post(shop.address, &path, &[("x-vapi-secret", gateway_shop::TOKEN)], &body).await;
+        assert_eq!(status, expected, "{body}");
+    }
     shop.close().await;
 
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

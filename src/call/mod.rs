@@ -39,7 +39,7 @@ mod mouth;
 mod reply;
 
 mod history;
-mod tool_calls;
+pub(crate) mod tool_calls;
 
 mod hearing;
 mod speaking;

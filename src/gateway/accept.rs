@@ -18,7 +18,6 @@ use tokio::{
 
 use super::{
     Shared,
-    answer::Refused,
     drain::Step,
     limits,
     metrics::{self, Refusal},
@@ -94,8 +93,8 @@ async fn serve(shared: Arc<Shared>, tcp: TcpStream, connection: Arc<Connection>)
     let service = service_fn(|request| {
         let (shared, connection) = (Arc::clone(&shared), Arc::clone(&connection));
         async move {
-            let answer = timeout(limits::REQUEST_WAIT, route::route(shared, request, connection)).await;
-            Ok::<_, Infallible>(answer.unwrap_or_else(|_late| LATE.answer()))
+            // What waits in there has a bound of its own: a body, the tools of an assistant elsewhere.
+            Ok::<_, Infallible>(route::route(shared, request, connection).await)
         }
     });
     let conversation = http1::Builder::new()
@@ -114,13 +113,6 @@ async fn serve(shared: Arc<Shared>, tcp: TcpStream, connection: Arc<Connection>)
         () = shared.drain.reached(Step::Done) => {}
     }
 }
-
-const LATE: Refused = Refused {
-    why: Refusal::BadRequest,
-    field: "body",
-    message: "the request did not arrive in time",
-    fix: "send the whole request at once",
-};
 
 /// Says why without reading the request; what the peer sends is drained, or it would see a reset instead.
 async fn turn_away(mut tcp: TcpStream, _connection: Arc<Connection>) {

@@ -1,16 +1,26 @@
 //! Plain answers over HTTP. What is refused says which field is wrong and how to mend it.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
-use http_body_util::Full;
+use futures_util::{StreamExt, stream::BoxStream};
+use http_body_util::{Either, Full, StreamBody};
 use hyper::{
     Response, StatusCode,
+    body::Frame,
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
 };
 
 use super::metrics::{self, Refusal};
 
 /// What the gateway answers with.
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Body>;
+
+/// A whole document, or one that is written piece by piece.
+pub type Body = Either<Full<Bytes>, StreamBody<Pieces>>;
+
+/// Each piece leaves as it comes. Dropped when the peer is gone.
+type Pieces = BoxStream<'static, Result<Frame<Bytes>, Infallible>>;
 
 /// A refusal: counted by its reason, explained to whoever asked.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +81,20 @@ pub(super) fn json(status: StatusCode, body: &serde_json::Value) -> Answer {
 
 /// A document of some type. Nothing we say is to be kept by anybody on the way.
 pub(super) fn typed(status: StatusCode, kind: &'static str, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    written(status, kind, Either::Left(Full::new(Bytes::from(body))))
+}
+
+/// A document that is still being written.
+pub(super) fn streamed(kind: &'static str, pieces: BoxStream<'static, String>) -> Answer {
+    let pieces = pieces.map(|piece| Ok(Frame::data(Bytes::from(piece)))).boxed();
+    let mut answer = written(StatusCode::OK, kind, Either::Right(StreamBody::new(pieces)));
+    // Proxies of nginx's kind would gather the pieces.
+    answer.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    answer
+}
+
+fn written(status: StatusCode, kind: &'static str, body: Body) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

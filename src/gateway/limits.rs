@@ -81,7 +81,7 @@ pub const TURNED_AWAY_MAX: usize = 64;
 /// How long a request's header may take.
 pub const HEADER_WAIT: Duration = Duration::from_secs(5);
 
-/// How long a request may take altogether, its body included.
+/// How long the body of a request may take.
 pub const REQUEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The largest header of a request, and the buffer for it.
@@ -92,6 +92,10 @@ pub const HEADERS_MAX: usize = 64;
 
 /// The largest body of a request.
 pub const BODY_MAX: usize = 64 << 10;
+
+/// The largest body of a request of Vapi's: a whole conversation, or the report of a call. Only of those who have shown
+/// who they are.
+pub const VAPI_BODY_MAX: usize = 2 << 20;
 
 /// Single-use tokens given out and not yet used. More, and the oldest is forgotten.
 pub const PASSES_MAX: usize = 4_096;

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+pub use crate::tenant::TOOLS;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::{
     call::{CallReport, Ending, TurnReport},
     providers::{Kind, hedge::HEDGES},
     tenant::ending_name,
+    vapi::{brain::ANSWERS, hands::PENDING},
 };
 
 /// End of the caller's speech to the first voiced frame of the answer.
@@ -52,8 +54,6 @@ pub const SOCKET_FAULTS: &str = "pronto_socket_faults_total";
 pub const LINES_LOST: &str = "pronto_lines_lost_total";
 /// Messages of peers that a dialect ignored.
 pub const IGNORED: &str = "pronto_messages_ignored_total";
-/// Tools, by how they ended.
-pub const TOOLS: &str = "pronto_tools_total";
 /// Failures of engines, by engine and kind.
 pub const ENGINE_FAILURES: &str = "pronto_engine_failures_total";
 /// Calls that panicked.
@@ -145,6 +145,8 @@ pub fn describe() {
         Unit::Count,
         "Questions to slow models that were, or could not be, asked twice, by outcome"
     );
+    describe_counter!(ANSWERS, Unit::Count, "Answers to the custom LLM of assistants at Vapi, by how they ended");
+    describe_counter!(PENDING, Unit::Count, "Tools that assistants at Vapi were told to wait for");
     describe_counter!(PANICS, Unit::Count, "Calls that ended in a bug of ours");
     describe_counter!(RELOADS, Unit::Count, "Settings files read again, by outcome");
 }
@@ -169,21 +171,6 @@ impl Engine {
             Self::Tts => "tts",
         }
     }
-}
-
-/// How a tool ended, as a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ToolEnd {
-    /// With an outcome of its own.
-    Done,
-    /// It did not answer in time.
-    Late,
-    /// Its turn was given up; only lookups are.
-    Dropped,
-    /// There were too many at once.
-    Refused,
-    /// A bug.
-    Panicked,
 }
 
 /// Why a request was refused, as a label.
@@ -318,17 +305,6 @@ pub(super) fn events_dropped(events: u64) {
 
 pub(super) fn stt_dropped(samples: u64) {
     count_time(STT_DROPPED, crate::audio::Rate::WIDE.duration(samples));
-}
-
-pub(super) fn tool(end: ToolEnd) {
-    let end = match end {
-        ToolEnd::Done => "done",
-        ToolEnd::Late => "late",
-        ToolEnd::Dropped => "dropped",
-        ToolEnd::Refused => "refused",
-        ToolEnd::Panicked => "panicked",
-    };
-    counter!(TOOLS, "end" => end).increment(1);
 }
 
 pub(super) fn provider_failed(engine: Engine, kind: Kind) {

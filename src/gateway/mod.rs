@@ -18,6 +18,7 @@
 
 mod accept;
 mod answer;
+mod body;
 mod brief;
 mod calls;
 mod clock;
@@ -35,6 +36,7 @@ mod socket;
 mod streams;
 mod tool_runs;
 mod twilio;
+mod vapi;
 mod wire;
 
 use std::{

@@ -10,9 +10,12 @@
 //! | `GET /twilio/{tenant}` | a Twilio media stream |
 //! | `POST /twilio/{tenant}/voice` | Twilio's webhook for a call: answers which stream to open |
 //! | `POST /twilio/{tenant}/after` | Twilio asks what to do when the stream has ended |
+//! | `POST /vapi/{tenant}/chat/completions` | the custom LLM of an assistant at Vapi; the path may stand there twice |
+//! | `POST /vapi/{tenant}/tools` | the server messages of an assistant at Vapi: our tools for it |
 
 use std::sync::Arc;
 
+use http_body_util::{Either, Full};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
@@ -40,7 +43,7 @@ use super::{
     query, session,
     session::Arrival,
     socket::Socket,
-    twilio,
+    twilio, vapi,
 };
 use crate::{
     privacy::Pii,
@@ -56,7 +59,7 @@ const NO_ROUTE: Refused = Refused {
     why: Refusal::NoRoute,
     field: "path",
     message: "nothing is here",
-    fix: "calls come in at /v1/stream/{tenant} and /twilio/{tenant}",
+    fix: "calls come in at /v1/stream/{tenant} and /twilio/{tenant}, requests of Vapi at /vapi/{tenant}",
 };
 const METHOD: Refused = Refused {
     why: Refusal::BadRequest,
@@ -70,7 +73,7 @@ const NO_TENANT: Refused = Refused {
     message: "no such tenant",
     fix: "use the id that stands in the tenant's settings file",
 };
-const TOKEN: Refused = Refused {
+pub(super) const TOKEN: Refused = Refused {
     why: Refusal::Unauthorised,
     field: "authorization",
     message: "token missing or wrong",
@@ -123,7 +126,7 @@ const NO_TWILIO: Refused = Refused {
 pub(super) async fn route(shared: Arc<Shared>, request: Request<Incoming>, connection: Arc<Connection>) -> Answer {
     let path = request.uri().path().to_owned();
     let parts: Vec<_> = path.split('/').skip(1).collect();
-    let get = request.method() == Method::GET;
+    let (get, post) = (request.method() == Method::GET, request.method() == Method::POST);
     match parts.as_slice() {
         ["healthz"] => health(&shared),
         ["readyz"] => ready(&shared),
@@ -131,7 +134,7 @@ pub(super) async fn route(shared: Arc<Shared>, request: Request<Incoming>, conne
         ["v1", "stream", tenant] if get => stream(shared, request, connection, tenant, None),
         ["v1", "stream", tenant, call, "transport"] if get => stream(shared, request, connection, tenant, Some(call)),
         ["twilio", tenant] if get => media(shared, request, connection, tenant),
-        ["twilio", tenant, hook @ ("voice" | "after")] if request.method() == Method::POST => {
+        ["twilio", tenant, hook @ ("voice" | "after")] if post => {
             let tenant = match find(&shared, tenant) {
                 Ok(tenant) => tenant,
                 Err(refused) => return refused.answer(),
@@ -141,7 +144,14 @@ pub(super) async fn route(shared: Arc<Shared>, request: Request<Incoming>, conne
                 None => NO_TWILIO.answer(),
             }
         }
+        ["vapi", tenant, "tools"] if post => vapi::hands(shared, tenant, request).await,
+        ["vapi", tenant, "chat", "completions"] | ["vapi", tenant, "chat", "completions", "chat", "completions"]
+            if post =>
+        {
+            vapi::brain(shared, tenant, request).await
+        }
         ["v1", "stream", ..] | ["twilio", ..] if parts.len() < 4 => METHOD.answer(),
+        ["vapi", _, "tools"] | ["vapi", _, "chat", "completions", ..] => METHOD.answer(),
         _ => NO_ROUTE.answer(),
     }
 }
@@ -268,7 +278,7 @@ fn media(shared: Arc<Shared>, request: Request<Incoming>, connection: Arc<Connec
     upgrade(shared, request, connection, &key, arrival)
 }
 
-fn find(shared: &Shared, id: &str) -> Result<Arc<Tenant>, Refused> {
+pub(super) fn find(shared: &Shared, id: &str) -> Result<Arc<Tenant>, Refused> {
     TenantId::new(id).ok().and_then(|id| shared.directory.get(&id)).ok_or(NO_TENANT)
 }
 
@@ -306,7 +316,7 @@ fn upgrade(
         session::run(shared, Socket::new(wire, clock::now()), arrival).await;
         drop(connection);
     });
-    let mut answer = Response::new(http_body_util::Full::default());
+    let mut answer = Response::new(Either::Left(Full::default()));
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));

@@ -271,7 +271,8 @@ fn poll_speech(
     Poll::Ready((Input::TtsFailed(*turn, *clause, error.failed()), true))
 }
 
-fn complain(engine: metrics::Engine, error: &ProviderError) {
+/// Counts a failure, and logs it.
+pub(super) fn complain(engine: metrics::Engine, error: &ProviderError) {
     metrics::provider_failed(engine, error.kind);
     tracing::warn!(engine = engine.name(), provider = error.provider, kind = ?error.kind, "an engine failed");
 }

@@ -3,24 +3,22 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use futures_util::FutureExt;
 use tokio::{
     sync::mpsc,
     task::AbortHandle,
     time::{sleep, timeout},
 };
 
-use super::{limits, metrics};
+use super::limits;
 use crate::{
-    call::{Outcome, Then, ToolAsk, ToolKind},
+    call::{Outcome, ToolAsk, ToolKind},
     language::Language,
     privacy::Pii,
-    tenant::{Tenant, ToolRun},
+    tenant::{Tenant, ToolEnd, ToolRun, running},
 };
 
 /// The tools of one call.
@@ -61,8 +59,7 @@ impl ToolRuns {
     /// Runs one. Its outcome comes back once.
     pub(super) fn run(&mut self, tool: u32, kind: ToolKind, ask: ToolAsk) {
         if self.awaited.len() >= limits::TOOLS_MAX {
-            metrics::tool(metrics::ToolEnd::Refused);
-            self.refused.push_back((tool, failed("too many tools at once: wait for the others")));
+            self.refused.push_back((tool, running::refused("too many tools at once: wait for the others")));
             return;
         }
         let now = jiff::Zoned::now().with_time_zone(self.tenant.profile().zone.clone());
@@ -73,17 +70,13 @@ impl ToolRuns {
             call: self.caller.call.to_string(),
             now,
         };
-        let tools = Arc::clone(self.tenant.tools());
-        let running = AssertUnwindSafe(async move { tools.run(run).await }).catch_unwind();
+        let running = running::run(Arc::clone(self.tenant.tools()), run);
         let report = self.report.clone();
         let handle = match kind {
             ToolKind::Read | ToolKind::Call => {
                 let lookup = tokio::spawn(async move {
-                    let outcome = match timeout(limits::TOOL_WAIT, running).await {
-                        Ok(Ok(outcome)) => ended(outcome),
-                        Ok(Err(_panic)) => panicked(),
-                        Err(_late) => late(),
-                    };
+                    let ran = timeout(limits::TOOL_WAIT, running).await;
+                    let outcome = ran.map_or_else(|_late| running::late(), |ran| ran.outcome());
                     let _ = report.send((tool, outcome)).await;
                 });
                 Some(lookup.abort_handle())
@@ -93,9 +86,9 @@ impl ToolRuns {
                 tokio::spawn(async move {
                     let mut running = std::pin::pin!(running);
                     let outcome = tokio::select! {
-                        outcome = &mut running => outcome.map_or_else(|_panic| panicked(), ended),
+                        ran = &mut running => ran.outcome(),
                         () = sleep(limits::TOOL_WAIT) => {
-                            let _ = report.send((tool, late())).await;
+                            let _ = report.send((tool, running::late())).await;
                             // The call knows as much as it can; the write itself still runs to its end.
                             let _ = running.await;
                             return;
@@ -115,7 +108,7 @@ impl ToolRuns {
         if let Some(lookup) = self.awaited.get(&tool).and_then(Option::as_ref) {
             lookup.abort();
             self.awaited.remove(&tool);
-            metrics::tool(metrics::ToolEnd::Dropped);
+            ToolEnd::Dropped.count();
         }
     }
 
@@ -141,25 +134,4 @@ impl Drop for ToolRuns {
             lookup.abort();
         }
     }
-}
-
-fn ended(outcome: Outcome) -> Outcome {
-    metrics::tool(metrics::ToolEnd::Done);
-    outcome
-}
-
-fn panicked() -> Outcome {
-    metrics::tool(metrics::ToolEnd::Panicked);
-    tracing::error!("a tool panicked");
-    failed("internal error: do not try again, offer that the shop calls back")
-}
-
-fn late() -> Outcome {
-    metrics::tool(metrics::ToolEnd::Late);
-    tracing::warn!("a tool is late");
-    failed("no answer in time; it may still be done: do not try again, offer that the shop calls back")
-}
-
-fn failed(why: &str) -> Outcome {
-    Outcome { content: serde_json::json!({ "error": why }).to_string(), then: Then::GoOn }
 }

@@ -1,13 +1,12 @@
 //! Twilio's webhooks: which stream to open for a call, and what follows when it has ended.
 
-use http_body_util::{BodyExt, Limited};
 use hyper::{Request, StatusCode, Uri, body::Incoming};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::{
     Shared,
     answer::{Answer, Refused, typed},
-    clock,
+    body, clock,
     drain::Step,
     limits,
     metrics::{self, Refusal},
@@ -62,10 +61,10 @@ pub(super) async fn hook(
     let address = format!("{}{}", account.public_url, request.uri());
     let signature = text(request.headers(), SIGNATURE_HEADER).unwrap_or("").to_owned();
     let settings = text(request.headers(), SETTINGS_HEADER).map(ToOwned::to_owned);
-    let Ok(body) = Limited::new(request.into_body(), limits::BODY_MAX).collect().await else {
-        return UNREADABLE.answer();
+    let body = match body::whole(request.into_body(), limits::BODY_MAX, UNREADABLE).await {
+        Ok(body) => body,
+        Err(refused) => return refused.answer(),
     };
-    let body = body.to_bytes();
     let Ok(form) = std::str::from_utf8(&body) else { return UNREADABLE.answer() };
     let pairs = query::pairs(form);
     let signed: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -13,24 +13,26 @@ mod id;
 #[cfg(feature = "gateway")]
 pub(crate) mod problem;
 #[cfg(feature = "gateway")]
+pub(crate) mod running;
+#[cfg(feature = "gateway")]
 mod settings;
 #[cfg(feature = "gateway")]
 mod shop;
-#[cfg(feature = "gateway")]
 mod token;
 #[cfg(feature = "gateway")]
 mod tools;
 
 pub use desk::{Desk, ToolRun};
 pub use id::{TenantId, TenantIdError};
+pub use token::Tokens;
 #[cfg(feature = "gateway")]
 pub use {
     admission::{Admission, Permit},
     directory::Directory,
     problem::Problem,
+    running::{TOOLS, ToolEnd},
     settings::Settings,
     shop::{Profile, Tenant, Twilio, complete},
-    token::Tokens,
     tools::{CallEnd, CallRecord, Tools},
 };
 

@@ -9,6 +9,7 @@
 //! [providers]     # the engines
 //! [limits]        # calls_max
 //! [twilio]        # auth_token, public_url
+//! [vapi]          # tools_wait_s, public_url, hmac
 //! ```
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::{
     language::Language,
     providers::{Key, settings::ProvidersSettings},
     transport::twilio_signature::Verifier,
+    vapi::VapiTable,
 };
 
 /// A tenant's settings, without mistakes.
@@ -110,6 +112,8 @@ fn gather(mut table: Table, problems: &mut Vec<Problem>) -> Option<Settings> {
         true => section(&mut table, "twilio", problems).and_then(|account| account_of(account, problems)),
         false => None,
     };
+    let vapi: Option<VapiTable> = section(&mut table, "vapi", problems);
+    let vapi = vapi.unwrap_or_default().checked(problems);
     let shop = shop(&mut table, problems);
     let top: Top = problem::read(table, "", problems)?;
 
@@ -131,6 +135,7 @@ fn gather(mut table: Table, problems: &mut Vec<Problem>) -> Option<Settings> {
             zone: shop.zone.rules().clone(),
             calls_max: limits.calls_max,
             twilio,
+            vapi,
             call: Arc::new(call),
         },
         shop: Arc::new(shop),
@@ -305,6 +310,29 @@ mod tests {
         let problems = Settings::parse(&format!("greeting = \"Pronto {{nome}}\"\n{EXAMPLE}")).unwrap_err();
         let told: Vec<_> = problems.iter().map(|problem| problem.fix.as_str()).collect();
         assert_eq!(told, ["put {disclosure} into it", "known here: {shop}, {disclosure}"]);
+    }
+
+    #[test]
+    fn what_is_wrong_about_vapi_names_its_field() {
+        let check = |table: &str, expected: &[&str]| {
+            check("[call]\n", &format!("{table}\n[call]\n"), expected);
+        };
+        check("[vapi]\ntools_wait_s = 19", &[]);
+        check("[vapi]\ntools_wait_s = 0", &["vapi.tools_wait_s: 0 is out of range"]);
+        check("[vapi]\npublic_url = \"http://x\"", &["vapi.public_url: is no address that Vapi can reach"]);
+        check("[vapi.hmac]\nsecret_key = \"segreto\"", &[]);
+        check(
+            "[vapi.hmac]\nsecret_key = { env = \"PRONTO_TEST_NOT_SET\" }",
+            &["vapi.hmac.secret_key: key: the environment variable PRONTO_TEST_NOT_SET is not set"],
+        );
+        check(
+            "[vapi.hmac]\nsecret_key = \"s\"\npayload_format = \"{timestamp}\"",
+            &["vapi.hmac.payload_format: does not sign the body"],
+        );
+        check(
+            "[vapi.hmac]\nsecret_key = \"s\"\npayload_format = \"{url}{timestamp}{body}\"",
+            &["vapi.public_url: is missing"],
+        );
     }
 
     #[test]

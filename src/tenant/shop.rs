@@ -19,6 +19,7 @@ use crate::{
     providers::{Say, phrases, settings::Engines},
     store::Store,
     transport::twilio_signature::Verifier,
+    vapi::{Kept, Vapi},
 };
 
 /// Whether a text answers a question completely, as the trade reads it: what a [`Setup`](call::Setup) is told.
@@ -53,6 +54,8 @@ pub struct Profile {
     pub calls_max: usize,
     /// The account that calls through Twilio.
     pub twilio: Option<Twilio>,
+    /// How Vapi is served.
+    pub vapi: Vapi,
 }
 
 impl Profile {
@@ -72,6 +75,7 @@ impl Profile {
             zone: jiff::tz::TimeZone::get("Europe/Rome").unwrap_or(jiff::tz::TimeZone::UTC),
             calls_max: 20,
             twilio: None,
+            vapi: Vapi::default(),
         }
     }
 }
@@ -97,6 +101,8 @@ pub struct Tenant {
     admission: Arc<Admission>,
     /// Its writes under way; shared likewise.
     writes: Arc<Writes>,
+    /// What is kept of its calls that live at Vapi; shared likewise.
+    at_vapi: Arc<Kept>,
 }
 
 /// Counts the writes under way, so that a shutdown waits for them.
@@ -115,7 +121,8 @@ pub(crate) struct Write(Arc<Writes>);
 impl Tenant {
     /// A tenant that nobody has called yet.
     pub fn new(profile: Profile, engines: Engines, tools: Arc<dyn Tools>) -> Self {
-        Self { profile, engines, tools, admission: Admission::new(), writes: Arc::default() }
+        let (admission, writes, at_vapi) = (Admission::new(), Arc::default(), Arc::default());
+        Self { profile, engines, tools, admission, writes, at_vapi }
     }
 
     /// The shop that these settings describe, with these engines and books.
@@ -131,6 +138,8 @@ impl Tenant {
     pub fn succeeding(mut self, former: &Self) -> Self {
         self.admission = Arc::clone(&former.admission);
         self.writes = Arc::clone(&former.writes);
+        self.at_vapi = Arc::clone(&former.at_vapi);
+        self.profile.vapi.door.succeed(&former.profile.vapi.door);
         self
     }
 
@@ -169,6 +178,11 @@ impl Tenant {
     /// Calls under way.
     pub fn calls(&self) -> usize {
         self.admission.active()
+    }
+
+    /// What is kept of its calls that live at Vapi.
+    pub fn at_vapi(&self) -> &Kept {
+        &self.at_vapi
     }
 
     /// Begins a write.

@@ -1,0 +1,223 @@
+//! What strangers send to the doors for Vapi: any bytes, and objects with the words of the two messages in any place. Nothing
+//! panics, nothing that is read is longer than its bound, and what we answer can be read.
+
+use arbitrary::{Arbitrary, Unstructured};
+
+use super::{
+    chunks::{Answer, Finish},
+    question,
+    tool_calls::{self, Answered, Asked, ID_MAX, Matter, NAME_MAX},
+};
+use crate::call::{
+    Message,
+    limits::{HISTORY_MAX, TOOL_ARGUMENTS_MAX, UTTERANCE_CHARS_MAX},
+};
+
+/// A value of JSON, as deep as the bytes allow.
+#[derive(Debug, Arbitrary)]
+enum Value<'a> {
+    /// A word of either message.
+    Word(u8),
+    /// Any string.
+    Text(&'a str),
+    /// Any number.
+    Number(f64),
+    /// Either.
+    Flag(bool),
+    /// Nothing.
+    Null,
+    /// A list of the same.
+    List(Vec<Value<'a>>),
+    /// An object of the same, with words for names.
+    Object(Vec<(u8, Value<'a>)>),
+    /// The text of one of the same.
+    Inside(Box<Value<'a>>),
+}
+
+/// Words of both messages, so that random bytes get past the first line of a reader.
+const WORDS: [&str; 36] = [
+    "message",
+    "type",
+    "tool-calls",
+    "function-call",
+    "end-of-call-report",
+    "call",
+    "customer",
+    "number",
+    "id",
+    "toolCalls",
+    "toolCallList",
+    "toolWithToolCallList",
+    "toolCall",
+    "function",
+    "functionCall",
+    "name",
+    "arguments",
+    "parameters",
+    "messages",
+    "role",
+    "content",
+    "user",
+    "assistant",
+    "system",
+    "tool",
+    "tool_calls",
+    "tool_call_id",
+    "tools",
+    "functions",
+    "model",
+    "stream",
+    "text",
+    "endCall",
+    "transferCall",
+    "+390612345678",
+    "{}",
+];
+
+/// Deeper values are nothing.
+const DEPTH_MAX: usize = 12;
+
+impl Value<'_> {
+    fn json(&self, depth: usize) -> serde_json::Value {
+        let word = |at: &u8| WORDS[usize::from(*at) % WORDS.len()];
+        match self {
+            _ if depth > DEPTH_MAX => serde_json::Value::Null,
+            Self::Word(at) => word(at).into(),
+            Self::Text(text) => (*text).into(),
+            Self::Number(number) => (*number).into(),
+            Self::Flag(flag) => (*flag).into(),
+            Self::Null => serde_json::Value::Null,
+            Self::List(list) => list.iter().map(|value| value.json(depth + 1)).collect(),
+            Self::Object(fields) => {
+                let fields = fields.iter().map(|(at, value)| (word(at).to_owned(), value.json(depth + 1)));
+                serde_json::Value::Object(fields.collect())
+            }
+            Self::Inside(value) => value.json(depth + 1).to_string().into(),
+        }
+    }
+}
+
+/// The bytes themselves, or, when they begin with a zero, an object that is made of them.
+fn each(data: &[u8], mut read: impl FnMut(&[u8])) {
+    match data.split_first() {
+        Some((0, rest)) => {
+            let mut bytes = Unstructured::new(rest);
+            if let Ok(fields) = bytes.arbitrary::<Vec<(u8, Value<'_>)>>() {
+                let json = Value::Object(fields).json(0).to_string();
+                read(json.as_bytes());
+                read(format!(r#"{{"message":{json},"messages":[{json}]}}"#).as_bytes());
+            }
+        }
+        _ => read(data),
+    }
+}
+
+/// A server message.
+pub fn server_message(data: &[u8]) {
+    each(data, |json| {
+        let Ok(message) = tool_calls::read(json) else { return };
+        assert!(message.call.is_none_or(|id| !id.is_empty() && id.len() <= ID_MAX));
+        let asks = match message.matter {
+            Matter::ToolCalls(asks) => asks,
+            Matter::FunctionCall(asked) => vec![asked],
+            Matter::EndOfCall => return,
+            Matter::Other(kind) => return assert!(kind.chars().count() <= NAME_MAX),
+        };
+        for Asked { ask, wrong } in &asks {
+            assert!(ask.name.chars().count() <= NAME_MAX && ask.arguments.len() <= TOOL_ARGUMENTS_MAX);
+            assert!(wrong.is_some() || ask.id.len() <= ID_MAX && ask.arguments.trim_start().starts_with('{'));
+        }
+        let answered = Answered::Error(String::from_utf8_lossy(json).into_owned());
+        let body = tool_calls::results(asks.iter().map(|asked| (&asked.ask, &answered)));
+        let body: serde_json::Value = serde_json::from_str(&body).expect("what we answer is JSON");
+        let lines = body["results"].as_array().expect("a line for each");
+        assert_eq!(lines.len(), asks.len());
+        for (line, asked) in lines.iter().zip(&asks) {
+            assert_eq!(line["toolCallId"], *asked.ask.id);
+            assert!(line["error"].as_str().is_some_and(|text| !text.contains(char::is_control)));
+        }
+    });
+}
+
+/// A question to the model.
+pub fn question(data: &[u8]) {
+    each(data, |json| {
+        let Ok(question) = question::read(json) else { return };
+        // An answer of the assistant's may be words and asks.
+        assert!(question.heard.reveal().len() <= 2 * HISTORY_MAX);
+        for message in question.heard.reveal() {
+            match message {
+                Message::Caller { text } | Message::Agent { text, .. } | Message::Note { text } => {
+                    assert!(!text.trim().is_empty() && text.chars().count() <= UTTERANCE_CHARS_MAX);
+                }
+                Message::Asked { tools } => {
+                    assert!(!tools.is_empty() && tools.iter().all(|ask| ask.arguments.len() <= TOOL_ARGUMENTS_MAX));
+                }
+                Message::Outcome { .. } => {}
+            }
+        }
+        let answer = Answer { id: "chatcmpl".into(), created_s: 0, model: question.model };
+        let text = String::from_utf8_lossy(json);
+        let stream = [answer.role(), answer.words(&text), answer.finish(Finish::Stop)].concat();
+        let mut said = String::new();
+        for event in stream.split_terminator("\n\n") {
+            let data = event.strip_prefix("data: ").expect("each event is one line");
+            if data != "[DONE]" {
+                let chunk: serde_json::Value = serde_json::from_str(data).expect("what we answer is JSON");
+                said.push_str(chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default());
+            }
+        }
+        assert_eq!(said, text, "what is said is said as it was");
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEEDS: [&str; 3] = [
+        r#"{"message":{"type":"tool-calls","call":{"id":"c","customer":{"number":"+39"}},"toolCallList":[{"id":"1","function":{"name":"book","arguments":"{\"a\":1}"}}],"toolWithToolCallList":[{"name":"book","toolCall":{"id":"1","parameters":{}}}]}}"#,
+        r#"{"message":{"type":"function-call","functionCall":{"name":"book","parameters":{"plate":"AB123CD"}}}}"#,
+        r#"{"model":"m","stream":true,"messages":[{"role":"user","content":[{"type":"text","text":"ciao"}]},{"role":"assistant","content":null,"tool_calls":[{"id":"1","function":{"name":"endCall","arguments":"{}"}}]}],"tools":[{"function":{"name":"endCall"}}],"call":{"id":"c"}}"#,
+    ];
+
+    /// Numbers that are the same each time.
+    struct Chance(u64);
+
+    impl Chance {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 % end as u64) as usize
+        }
+    }
+
+    #[test]
+    fn a_stranger_may_send_anything() {
+        let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
+        for seed in SEEDS {
+            server_message(seed.as_bytes());
+            question(seed.as_bytes());
+        }
+        for round in 0..600 {
+            let mut bytes = match round % 2 {
+                0 => SEEDS[chance.below(SEEDS.len())].as_bytes().to_vec(),
+                _ => (0..chance.below(400)).map(|_| chance.below(256) as u8).collect(),
+            };
+            for _ in 0..chance.below(4) {
+                let at = chance.below(bytes.len().max(1));
+                match chance.below(3) {
+                    0 => bytes.truncate(at),
+                    1 => bytes.insert(at.min(bytes.len()), b"{}[]\",:0n\\"[chance.below(10)]),
+                    _ => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte = byte.wrapping_add(1)),
+                }
+            }
+            if round % 2 == 1 {
+                bytes.insert(0, 0);
+            }
+            server_message(&bytes);
+            question(&bytes);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What a tenant sets of its rooms for Vapi: `[vapi]` in its file. All of it may be left out.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::auth::{Algorithm, Door, Encoding, Hmac, HmacPlan};
+use crate::{providers::Key, tenant::Problem};
+
+/// The longest that Vapi waits for a tool server, in seconds.
+const TOOLS_WAIT_MAX_S: u64 = 300;
+
+/// How Vapi is served.
+#[derive(Debug)]
+pub struct Vapi {
+    /// Who comes in besides those with a token of the tenant.
+    pub door: Door,
+    /// How long a request for tools waits before it is answered that they still run. Vapi's own limit is 20 s.
+    pub tools_wait: Duration,
+}
+
+impl Default for Vapi {
+    fn default() -> Self {
+        Self { door: Door::default(), tools_wait: Duration::from_secs(15) }
+    }
+}
+
+/// `[vapi]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct VapiTable {
+    /// Seconds; less than the `timeoutSeconds` of the server at Vapi.
+    tools_wait_s: Option<u64>,
+    /// `https://` and the host by which Vapi reaches us; needed where signatures cover the address.
+    public_url: Option<String>,
+    /// How requests are signed, where they are.
+    hmac: Option<HmacTable>,
+}
+
+/// `[vapi.hmac]`: the fields of Vapi's own credential.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HmacTable {
+    secret_key: Key,
+    #[serde(default = "sha256")]
+    algorithm: Algorithm,
+    #[serde(default)]
+    signature_header: Option<String>,
+    #[serde(default)]
+    timestamp_header: Option<String>,
+    #[serde(default)]
+    signature_prefix: Option<String>,
+    #[serde(default)]
+    include_timestamp: Option<bool>,
+    #[serde(default)]
+    payload_format: Option<String>,
+    #[serde(default)]
+    message_id_header: Option<String>,
+    #[serde(default)]
+    signature_encoding: Option<Encoding>,
+    #[serde(default)]
+    secret_is_base64: Option<bool>,
+}
+
+fn sha256() -> Algorithm {
+    Algorithm::Sha256
+}
+
+impl VapiTable {
+    /// Checks what was read. A mistake is told, and leaves the default.
+    pub(crate) fn checked(self, problems: &mut Vec<Problem>) -> Vapi {
+        let mut vapi = Vapi::default();
+        match self.tools_wait_s {
+            Some(seconds @ 1..=TOOLS_WAIT_MAX_S) => vapi.tools_wait = Duration::from_secs(seconds),
+            Some(seconds) => {
+                let fix = format!("write 1 to {TOOLS_WAIT_MAX_S}, less than the timeout that is set at Vapi");
+                problems.push(Problem::new("vapi.tools_wait_s", format!("{seconds} is out of range"), fix));
+            }
+            None => {}
+        }
+        let host = self.public_url.as_deref().and_then(|url| url.strip_prefix("https://")).unwrap_or("");
+        if self.public_url.is_some() && host.trim_end_matches('/').is_empty() {
+            let fix = "write https:// and the host by which Vapi reaches you, without a path";
+            problems.push(Problem::new("vapi.public_url", "is no address that Vapi can reach", fix));
+        }
+        if let Some(hmac) = self.hmac.and_then(|table| table.checked(problems)) {
+            if hmac.signs_url() && self.public_url.is_none() {
+                let fix = "write https:// and the host by which Vapi reaches you: {url} is signed";
+                problems.push(Problem::new("vapi.public_url", "is missing", fix));
+            }
+            vapi.door = Door::signed(hmac, self.public_url.as_deref().unwrap_or(""));
+        }
+        vapi
+    }
+}
+
+impl HmacTable {
+    fn checked(self, problems: &mut Vec<Problem>) -> Option<Hmac> {
+        let secret_key = self
+            .secret_key
+            .resolve()
+            .map_err(|error| {
+                let fix = "write secret_key = { env = \"NAME\" } and set it";
+                problems.push(Problem::new("vapi.hmac.secret_key", error.to_string(), fix));
+            })
+            .ok()?;
+        let plan = HmacPlan {
+            secret_key,
+            algorithm: self.algorithm,
+            signature_header: self.signature_header,
+            timestamp_header: self.timestamp_header,
+            signature_prefix: self.signature_prefix,
+            include_timestamp: self.include_timestamp,
+            payload_format: self.payload_format,
+            message_id_header: self.message_id_header,
+            signature_encoding: self.signature_encoding,
+            secret_is_base64: self.secret_is_base64,
+        };
+        Hmac::new(&plan)
+            .map_err(|error| {
+                problems.push(Problem::new(format!("vapi.hmac.{}", snake(error.field)), error.what, error.fix));
+            })
+            .ok()
+    }
+}
+
+/// Vapi's spelling of a field in ours.
+fn snake(name: &str) -> String {
+    let letter = |c: char| if c.is_ascii_uppercase() { format!("_{}", c.to_ascii_lowercase()) } else { c.to_string() };
+    name.chars().map(letter).collect()
+}
