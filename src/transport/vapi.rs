@@ -36,7 +36,7 @@ use super::{
 };
 use crate::audio::{Codec, Format, Line, Rate};
 
-pub use super::vapi_events::Wanted;
+pub use super::vapi_words::{Kind, Wanted};
 
 /// The platform's side of one call.
 #[derive(Debug)]
