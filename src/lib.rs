@@ -7,7 +7,7 @@
 //! The floors, from the ground up; imports point one way, down:
 //!
 //! ```text
-//! audio  call  transport  booking         pure: no clock, socket, task, lock, async
+//! audio  call  transport  booking  vapi   pure: no clock, socket, task, lock, async
 //! providers  store  tenant                the outside world: plain async code
 //! gateway                                 sockets, tasks, the clock
 //! daemon                                  composition root and command line
@@ -26,6 +26,8 @@ pub mod audio;
 pub mod booking;
 pub mod call;
 pub mod transport;
+
+pub mod vapi;
 
 pub mod providers;
 pub mod store;

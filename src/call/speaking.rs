@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    Action, Actions, Ask, Call, ClauseId, Control, Ending, Event, Finish, LlmEvent, Message, Outcome, Role, Script,
-    Opening, Settings, Then, ToolAsk, TtsEvent, Turn,
+    Action, Actions, Ask, Call, ClauseId, Control, Ending, Event, Finish, LlmEvent, Message, Opening, Outcome, Role,
+    Script, Settings, Then, ToolAsk, TtsEvent, Turn,
     limits::{FAILURES_MAX, TOOL_ROUNDS_MAX, TURNS_MAX},
     mouth::Sent,
     reply::{Reply, Source},
