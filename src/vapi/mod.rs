@@ -15,4 +15,7 @@ pub mod call;
 mod read;
 pub mod server_message;
 
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
+
 pub use read::Violations;

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 pub use artifact::{Artifact, Entry, Formatted, FormattedRole, Mono, Recording};
 pub use create::{CALL_BYTES_MAX, CreateCall, NO_NUMBER, Who};
-pub use list::{DeleteCall, ListCalls, UpdateCall};
+pub use list::{Between, DeleteCall, ListCalls, UpdateCall};
 pub use minutes::{Minutes, Stamp};
 pub use performance::{Performance, TurnLatency};
 pub use refusal::{Refusal, UNAUTHORISED};
