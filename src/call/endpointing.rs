@@ -97,7 +97,7 @@ pub(crate) fn read(text: &str, question: Question, complete: Complete, language:
         if complete(question, text, language) {
             return Reading::Complete;
         }
-        if without(text, phrases, "call.short_answers").is_empty() {
+        if without(text, phrases.list("call.short_answers")).is_empty() {
             return Reading::Plausible;
         }
         return Reading::Dictation;
@@ -108,7 +108,7 @@ pub(crate) fn read(text: &str, question: Question, complete: Complete, language:
     if is_spelling(&spoken) {
         return Reading::Dictation;
     }
-    let short = without(text, phrases, "call.short_answers").is_empty();
+    let short = without(text, phrases.list("call.short_answers")).is_empty();
     if short || text.trim_end().ends_with('?') { Reading::Complete } else { Reading::Plausible }
 }
 

@@ -164,8 +164,8 @@ impl Call {
         // One or two words of ours ("un momento") may be anybody's: they neither cut nor prove an echo.
         let own_sentence = own_words && super::words::words(&text).len() >= OWN_WORDS_SURE;
         let counted = match (reply.audible, settled) {
-            (true, true) => without(&text, self.phrases, "call.backchannels"),
-            (true, false) => without_so_far(&text, self.phrases, "call.backchannels"),
+            (true, true) => without(&text, self.backchannels()),
+            (true, false) => without_so_far(&text, self.backchannels()),
             (false, _) => super::words::words(&text),
         };
         let evidence = Evidence {
@@ -173,6 +173,7 @@ impl Call {
             speaking,
             silence: self.listen.silence(now),
             words: if own_words || far { 0 } else { counted.len() as u32 },
+            stop: !own_words && !far && self.setup.settings.sayings.stops.iter().any(|stop| contains(&text, stop)),
             settled,
             echo: own_sentence || counted.is_empty() && self.listen.since_ours() < OURS_STILL,
             held: self.cut_in.is_some_and(|cut_in| cut_in.held.is_some()),
@@ -251,10 +252,18 @@ impl Call {
         } else {
             let question = Question::of(self.history.last_agent_text(), self.phrases);
             let text = utterance.text();
-            settings.endpointing.silence(&text, question, self.setup.complete, settings.language).max(PAUSE_KEPT)
+            let silence = settings.endpointing.silence(&text, question, self.setup.complete, settings.language);
+            let backoff = if utterance.cut { Settings::ms(settings.interruption.backoff_ms) } else { Duration::ZERO };
+            silence.max(backoff).max(PAUSE_KEPT)
         };
         utterance.weighed = Some((turn, wanted));
         wanted
+    }
+
+    /// What callers say while they listen: the language's words, and the call's own.
+    fn backchannels(&self) -> impl Iterator<Item = &str> {
+        let own = self.setup.settings.sayings.backchannels.iter().map(String::as_str);
+        self.phrases.list("call.backchannels").chain(own)
     }
 
     /// The utterance is complete, or it was nothing.
@@ -295,7 +304,7 @@ impl Call {
                 return;
             }
             let text = utterance.text();
-            let words = without(&text, self.phrases, "call.backchannels");
+            let words = without(&text, self.backchannels());
             let far = self.listen.is_far();
             if words.is_empty() || utterance.is_ours() || contains(&reply.text(), &text) || far {
                 self.take_utterance(now, actions);

@@ -25,6 +25,8 @@ pub(crate) struct Evidence {
     pub(crate) silence: Duration,
     /// Words recognised that count (backchannels do not, while we are heard).
     pub(crate) words: u32,
+    /// A word was recognised that always cuts.
+    pub(crate) stop: bool,
     /// Nothing more will be recognised of what was said so far.
     pub(crate) settled: bool,
     /// What we hear is our own voice.
@@ -54,6 +56,7 @@ impl Interrupting {
         let hold = evidence.speaking && evidence.sure >= Settings::ms(self.hold_ms);
         match self.policy {
             InterruptingPolicy::Never => Verdict::Wait,
+            _ if evidence.stop => Verdict::Cut,
             _ if evidence.echo => Verdict::Resume,
             InterruptingPolicy::Speech => {
                 if hold {
@@ -94,6 +97,7 @@ mod tests {
         speaking: false,
         silence: Duration::ZERO,
         words: 0,
+        stop: false,
         settled: false,
         echo: false,
         held: false,
@@ -121,6 +125,14 @@ mod tests {
         check(Evidence { held: true, silence: ms(200), ..NOTHING }, Verdict::Wait);
         check(Evidence { held: true, silence: ms(200), settled: true, ..NOTHING }, Verdict::Resume);
         check(Evidence { held: true, silence: ms(600), ..NOTHING }, Verdict::Resume);
+    }
+
+    #[test]
+    fn a_word_that_always_cuts_needs_no_others() {
+        let four = Interrupting { words_min: 4, ..Interrupting::default() };
+        let one = Evidence { speaking: true, held: true, words: 1, ..NOTHING };
+        assert_eq!(four.judge(&one), Verdict::Wait);
+        assert_eq!(four.judge(&Evidence { stop: true, ..one }), Verdict::Cut);
     }
 
     #[test]

@@ -61,7 +61,9 @@ pub use endpointing::{Complete, Question};
 pub use engine::{Finish, LlmEvent, SttEvent, TtsEvent, WordTiming};
 pub use input::{AudioIn, Control, Failed, Input, Outcome, Then};
 pub use report::{CallReport, Interruption, TurnReport};
-pub use settings::{Endpointing, EndpointingPolicy, Interrupting, InterruptingPolicy, Settings, Setup};
+pub use settings::{
+    Endpointing, EndpointingPolicy, Interrupting, InterruptingPolicy, Opening, Sayings, Settings, Setup,
+};
 
 use self::{
     ahead::Ahead, away::Away, history::History, interruption::CutIn, keypad::Keypad, listen::Listen, mouth::Mouth,

@@ -69,6 +69,14 @@ pub struct Settings {
     pub keys_pause_ms: u64,
     /// End the call when we have said one of the end phrases of the language.
     pub end_phrases: bool,
+    /// Who speaks first.
+    pub opening: Opening,
+    /// The caller may cut the greeting.
+    pub greeting_interruptible: bool,
+    /// Seconds of silence after the last time we asked, before the goodbye. Absent: `silence_s` once more.
+    pub goodbye_s: Option<u64>,
+    /// Sentences and words of this call, beside or instead of the language's.
+    pub sayings: Sayings,
 }
 
 impl Default for Settings {
@@ -87,8 +95,43 @@ impl Default for Settings {
             keys_end: "#".into(),
             keys_pause_ms: 2_000,
             end_phrases: true,
+            opening: Opening::Greeting,
+            greeting_interruptible: true,
+            goodbye_s: None,
+            sayings: Sayings::default(),
         }
     }
+}
+
+/// Who speaks first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Opening {
+    /// We do, with the greeting.
+    #[default]
+    Greeting,
+    /// We do, with what the model says to an empty conversation.
+    Model,
+    /// The caller does; a greeting waits for who asks for it ([`Control::Greet`](super::Control::Greet)).
+    Caller,
+}
+
+/// Sentences and words of one call, beside or instead of the language's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sayings {
+    /// What a silent caller is asked, one after the other, instead of the language's sentence.
+    pub still_there: Vec<String>,
+    /// The goodbye to a caller who stays silent, instead of the language's.
+    pub goodbye_silence: Option<String>,
+    /// The goodbye when we end the call and nothing else was said, instead of the language's.
+    pub goodbye: Option<String>,
+    /// More words that never interrupt us.
+    pub backchannels: Vec<String>,
+    /// Words that always interrupt us, at once.
+    pub stops: Vec<String>,
+    /// Words of ours, wherever they stand in a sentence, after which the call ends.
+    pub end_phrases: Vec<String>,
 }
 
 /// When the caller has finished: how much silence, by what was said. Milliseconds of silence in received audio.
@@ -160,11 +203,21 @@ pub struct Interrupting {
     pub words_min: u32,
     /// Speak softer from the first sign of speech until it is decided.
     pub duck: bool,
+    /// Milliseconds of silence that who has cut us is given at least before we speak again.
+    pub backoff_ms: u64,
 }
 
 impl Default for Interrupting {
     fn default() -> Self {
-        Self { policy: InterruptingPolicy::Words, hold_ms: 80, cut_ms: 700, resume_ms: 600, words_min: 1, duck: true }
+        Self {
+            policy: InterruptingPolicy::Words,
+            hold_ms: 80,
+            cut_ms: 700,
+            resume_ms: 600,
+            words_min: 1,
+            duck: true,
+            backoff_ms: 0,
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    Action, Actions, Ask, Call, ClauseId, Control, Ending, Event, Finish, LlmEvent, Message, Outcome, Role, Script,
-    Settings, Then, ToolAsk, TtsEvent, Turn,
+    Action, Actions, Ask, Call, ClauseId, Control, Ending, Event, Finish, LlmEvent, Message, Opening, Outcome, Role,
+    Script, Settings, Then, ToolAsk, TtsEvent, Turn,
     limits::{FAILURES_MAX, TOOL_ROUNDS_MAX, TURNS_MAX},
     mouth::Sent,
     reply::{Reply, Source},
@@ -20,12 +20,16 @@ impl Call {
         }
         self.answered = Some(now);
         self.quiet_since = Some(now);
-        self.greet(now, actions);
+        match self.setup.settings.opening {
+            Opening::Greeting => self.greet(now, actions),
+            Opening::Model => self.owed = true,
+            Opening::Caller => {}
+        }
     }
 
     fn greet(&mut self, now: Instant, actions: &mut Actions) {
         let greeting = self.setup.greeting.to_string();
-        self.say(now, greeting, true, None, false, actions);
+        self.say(now, greeting, self.setup.settings.greeting_interruptible, None, false, actions);
     }
 
     /// Says a text without the model: at once, or behind what is being said.
@@ -358,7 +362,9 @@ impl Call {
         if let Some(closing) = &self.closing {
             reply.source = Source::Complete;
             if reply.is_wordless() {
-                let text = self.phrases.text(closing.goodbye).to_string();
+                let own = self.setup.settings.sayings.goodbye.clone();
+                let own = own.filter(|_| closing.ending == Ending::AgentEnded);
+                let text = own.unwrap_or_else(|| self.phrases.text(closing.goodbye).to_string());
                 reply.words(&text);
                 reply.end_words();
             }
@@ -422,7 +428,9 @@ impl Call {
         }
         actions.push(Action::Tell(Event::TurnEnded(Box::new(reply.report.clone()))));
         self.turns.push_back(reply.report);
-        let farewell = self.setup.settings.end_phrases && ends_with(&said, self.phrases, "call.end_phrases");
+        let own = |phrase: &String| !phrase.is_empty() && said.to_lowercase().contains(&phrase.to_lowercase());
+        let farewell = self.setup.settings.end_phrases && ends_with(&said, self.phrases, "call.end_phrases")
+            || self.setup.settings.sayings.end_phrases.iter().any(own);
         match reply.then_end {
             Some(ending) if !cut => self.close_now(now, ending),
             None if !cut && farewell && self.closing.is_none() => self.close_now(now, Ending::EndPhrase),

@@ -136,11 +136,16 @@ impl Call {
         } else if self.reprompts < self.setup.settings.reprompts {
             self.reprompts += 1;
             self.quiet_since = None;
-            let text = self.phrases.text("call.still_there").to_string();
+            let own = &self.setup.settings.sayings.still_there;
+            let text = match own.get((self.reprompts as usize - 1) % own.len().max(1)) {
+                Some(own) => own.clone(),
+                None => self.phrases.text("call.still_there").to_string(),
+            };
             self.say(now, text, true, None, false, actions);
         } else {
             self.quiet_since = None;
-            let text = self.phrases.text("call.goodbye_silence").to_string();
+            let own = self.setup.settings.sayings.goodbye_silence.clone();
+            let text = own.unwrap_or_else(|| self.phrases.text("call.goodbye_silence").to_string());
             self.say(now, text, true, Some(Ending::SilenceTimedOut), false, actions);
         }
         true
@@ -155,10 +160,12 @@ impl Call {
         let longest = (answered + Duration::from_secs(settings.duration_max_s), Deadline::Longest);
         let no_audio = (!self.listen.has_audio()).then_some((answered + NO_AUDIO, Deadline::NoAudio));
         let nobody_speaks = self.reply.is_none() && self.listen.utterance.is_none();
+        let asked_enough = self.reprompts >= settings.reprompts;
+        let patience_s = settings.goodbye_s.filter(|_| asked_enough).unwrap_or(settings.silence_s);
         let silence = self
             .quiet_since
             .filter(|_| nobody_speaks && self.listen.has_audio())
-            .map(|since| (since + Duration::from_secs(settings.silence_s), Deadline::Silence));
+            .map(|since| (since + Duration::from_secs(patience_s), Deadline::Silence));
         [Some(longest), no_audio, silence].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 

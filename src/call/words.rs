@@ -12,22 +12,22 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 }
 
 /// The words that are left when every phrase of a list is taken away, longest phrases first.
-pub(crate) fn without(text: &str, phrases: &Phrases, list: &'static str) -> Vec<String> {
-    left(text, phrases, list, false)
+pub(crate) fn without<'a>(text: &str, list: impl Iterator<Item = &'a str>) -> Vec<String> {
+    left(text, list, false)
 }
 
 /// The same while the text still grows: last words that may become a phrase of the list ("va", of "va bene") are not
 /// counted yet.
-pub(crate) fn without_so_far(text: &str, phrases: &Phrases, list: &'static str) -> Vec<String> {
-    left(text, phrases, list, true)
+pub(crate) fn without_so_far<'a>(text: &str, list: impl Iterator<Item = &'a str>) -> Vec<String> {
+    left(text, list, true)
 }
 
-fn left(text: &str, phrases: &Phrases, list: &'static str, grows: bool) -> Vec<String> {
+fn left<'a>(text: &str, list: impl Iterator<Item = &'a str>, grows: bool) -> Vec<String> {
     let spoken = words(text);
     if spoken.is_empty() {
         return spoken;
     }
-    let mut known: Vec<Vec<String>> = phrases.list(list).map(words).collect();
+    let mut known: Vec<Vec<String>> = list.map(words).collect();
     known.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
     let mut left = Vec::new();
     let mut at = 0;

@@ -24,6 +24,7 @@ pub mod vapi;
 pub mod vapi_client;
 mod vapi_control;
 mod vapi_events;
+mod vapi_words;
 
 #[cfg(feature = "fuzz")]
 pub mod fuzz;

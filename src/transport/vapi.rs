@@ -36,7 +36,7 @@ use super::{
 };
 use crate::audio::{Codec, Format, Line, Rate};
 
-pub use super::vapi_events::Wanted;
+pub use super::vapi_words::{Kind, Wanted};
 
 /// The platform's side of one call.
 #[derive(Debug)]
@@ -246,11 +246,27 @@ pub enum EndedReason {
     EnginesFailed,
     /// A bug of ours ended the call.
     Panicked,
+    /// What one of our messages about a tool said was the last word.
+    AssistantEndedAfterMessage,
+    /// The assistant that was named does not exist.
+    AssistantNotFound,
+    /// The assistant that was named, or that a server named, is not one.
+    InvalidAssistant,
+    /// Nobody was named to answer.
+    NoAssistant,
+    /// The server that should have said who answers did not.
+    AssistantRequestFailed,
+    /// It answered with an error, which the caller heard.
+    AssistantRequestError,
+    /// It said that the caller is to be put through at once.
+    AssistantRequestForwarded,
+    /// The call's data was deleted while it ran.
+    Deleted,
 }
 
 impl EndedReason {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 23] = [
         Self::CustomerEnded,
         Self::AssistantEnded,
         Self::EndPhrase,
@@ -266,6 +282,14 @@ impl EndedReason {
         Self::Crowded,
         Self::EnginesFailed,
         Self::Panicked,
+        Self::AssistantEndedAfterMessage,
+        Self::AssistantNotFound,
+        Self::InvalidAssistant,
+        Self::NoAssistant,
+        Self::AssistantRequestFailed,
+        Self::AssistantRequestError,
+        Self::AssistantRequestForwarded,
+        Self::Deleted,
     ];
 
     /// Vapi's string.
@@ -286,6 +310,14 @@ impl EndedReason {
             Self::Crowded => "call.start.error-subscription-concurrency-limit-reached",
             Self::EnginesFailed => "call.in-progress.error-pipeline-no-available-llm-model",
             Self::Panicked => "call.in-progress.error-vapifault-worker-died",
+            Self::AssistantEndedAfterMessage => "assistant-ended-call-after-message-spoken",
+            Self::AssistantNotFound => "assistant-not-found",
+            Self::InvalidAssistant => "assistant-request-returned-invalid-assistant",
+            Self::NoAssistant => "assistant-request-returned-no-assistant",
+            Self::AssistantRequestFailed => "assistant-request-failed",
+            Self::AssistantRequestError => "assistant-request-returned-error",
+            Self::AssistantRequestForwarded => "assistant-request-returned-forwarding-phone-number",
+            Self::Deleted => "call-deleted",
         }
     }
 }

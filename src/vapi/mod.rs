@@ -1,17 +1,29 @@
-//! The doors between us and Vapi, whichever side it is on.
+//! Everything of Vapi's but the wire of a call's audio (that is [`transport::vapi`](crate::transport)), whichever side it is
+//! on: its doors to us, and what its platform reads and writes over HTTP.
 //!
 //! | door | who dials whom | room |
 //! |---|---|---|
 //! | brain | Vapi's custom LLM asks us: `POST /vapi/{tenant}/chat/completions` | [`brain`], [`question`], [`chunks`] |
 //! | hands | Vapi's server messages come to us: `POST /vapi/{tenant}/tools` | [`hands`], [`tool_calls`] |
 //!
-//! [`auth`] is about who is who, in both directions. The wire of a call's audio is [`transport::vapi`](crate::transport).
-//! What reads and writes messages is pure; what serves a tenant runs its tools and asks its model, and knows no socket:
-//! the gateway reads the requests and writes the answers.
+//! | document | what |
+//! |---|---|
+//! | [`assistant`] | an assistant as Vapi writes it, what its overrides change, and what of it a call of ours can do |
+//! | [`call`] | the call object, its artifact, the requests that create, change, list and delete calls |
+//! | [`server_message`] | what a customer's server URL is told and asked, and what it answers |
+//!
+//! [`auth`] is about who is who, in both directions. Documents and messages are read and written without a clock or a
+//! socket; mistakes in what strangers send are [`Violations`], all of them at once, in the words of Vapi's own API, and
+//! nothing is refused for a field we do not know. What serves a tenant runs its tools and asks its model, and knows no
+//! socket either: the gateway reads the requests and writes the answers.
 
+pub mod assistant;
 pub mod auth;
+pub mod call;
 pub mod chunks;
 pub mod question;
+mod read;
+pub mod server_message;
 pub mod tool_calls;
 
 #[cfg(feature = "fuzz")]
@@ -32,6 +44,7 @@ mod settings;
 #[cfg(feature = "gateway")]
 mod thread;
 
+pub use read::Violations;
 #[cfg(feature = "gateway")]
 pub(crate) use settings::VapiTable;
 #[cfg(feature = "gateway")]

@@ -2,6 +2,7 @@
 //! Every story also checks the promises of the house at each step.
 
 mod caller_is_greeted;
+mod call_brings_its_own_words;
 mod process_freezes;
 
 mod caller_coughs;

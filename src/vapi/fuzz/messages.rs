@@ -3,7 +3,7 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 
-use super::{
+use super::super::{
     chunks::{Answer, Finish},
     question,
     tool_calls::{self, Answered, Asked, ID_MAX, Matter, NAME_MAX},
