@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{limits, socket::Socket};
-use crate::{audio::Format, tenant::TenantId};
+use crate::{audio::Format, tenant::TenantId, transport::Control};
 
 /// Whose call, and under which of the peer's ids.
 type Name = (TenantId, Box<str>);
@@ -60,6 +60,8 @@ struct Line {
 pub(super) enum Errand {
     /// The peer is back: another connection for the same call.
     Back(Box<Socket<TcpStream>>),
+    /// Somebody with the right to asks for something.
+    Control(Control),
 }
 
 impl Calls {
@@ -103,10 +105,17 @@ impl Calls {
         if !line.lost.swap(false, Ordering::AcqRel) {
             return Err(socket);
         }
-        line.errands.try_send(Errand::Back(Box::new(socket))).map_err(|refused| {
-            let Errand::Back(socket) = refused.into_inner();
-            *socket
-        })
+        match line.errands.try_send(Errand::Back(Box::new(socket))).map_err(mpsc::error::TrySendError::into_inner) {
+            Err(Errand::Back(socket)) => Err(*socket),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Hands a control to the call of this id. Whether there is one, and it is not flooded.
+    pub(super) fn control(&self, tenant: &TenantId, id: &str, control: Control) -> bool {
+        let lines = self.lines();
+        let line = lines.get(&(tenant.clone(), Box::from(id)));
+        line.is_some_and(|line| line.errands.try_send(Errand::Control(control)).is_ok())
     }
 
     /// How many there are.

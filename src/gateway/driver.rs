@@ -137,6 +137,7 @@ impl<'a> Driver<'a> {
                 Happened::CutOff => self.leave(Ending::Shutdown, CloseCode::Restart, "the gateway is shutting down"),
                 Happened::Said(input) => self.handle(now, input),
                 Happened::Errand(Errand::Back(socket)) => self.back(now, *socket),
+                Happened::Errand(Errand::Control(asked)) => self.handle(now, Input::Control(control(asked))),
                 Happened::Received(Received::Text(text)) => self.message(now, transport::Message::Text(&text)),
                 Happened::Received(Received::Binary(bytes)) => self.message(now, transport::Message::Binary(&bytes)),
                 Happened::Received(Received::Closed { clean }) => self.closed(now, clean),
@@ -238,7 +239,7 @@ impl<'a> Driver<'a> {
 
     /// The connection broke. The call waits for another one, if it can be found by who comes.
     fn lost(&mut self, now: Instant) -> bool {
-        if self.lost_until.is_some() || !self.active.lost() {
+        if self.lost_until.is_some() || !self.wire.comes_back() || !self.active.lost() {
             return false;
         }
         tracing::info!("the line is lost: the call waits for another connection");

@@ -24,6 +24,11 @@ pub trait Watch: Send + Sync {
         let _ = (call, event);
     }
 
+    /// Its history has changed: this is all of it.
+    fn history(&self, call: &CallName, history: &mut dyn Iterator<Item = &Message>) {
+        let _ = (call, history);
+    }
+
     /// It is over.
     fn ended(&self, record: &CallRecord) {
         let _ = record;
@@ -46,15 +51,18 @@ pub(super) struct Observer {
     /// Which call.
     pub(super) name: CallName,
     /// Who else watches.
-    pub(super) watch: Option<Arc<dyn Watch>>,
+    pub(super) watches: Vec<Arc<dyn Watch>>,
 }
 
 impl Observer {
     /// Passes one event on.
     pub(super) fn event(&self, event: &Event, call: &Call, wire: &mut Wire) {
         note(event);
-        if let Some(watch) = &self.watch {
+        for watch in &self.watches {
             watch.event(&self.name, event);
+            if matches!(event, Event::HistoryChanged) {
+                watch.history(&self.name, &mut call.history());
+            }
         }
         if wire.tells() {
             tell(event, call, wire);

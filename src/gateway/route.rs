@@ -10,6 +10,7 @@
 //! | `GET /twilio/{tenant}` | a Twilio media stream |
 //! | `POST /twilio/{tenant}/voice` | Twilio's webhook for a call: answers which stream to open |
 //! | `POST /twilio/{tenant}/after` | Twilio asks what to do when the stream has ended |
+//! | `/vapi/{tenant}/call`, `/vapi/{tenant}/assistant` and below | [Vapi's REST interface](super::platform), with us as the platform |
 //! | `POST /vapi/{tenant}/chat/completions` | the custom LLM of an assistant at Vapi; the path may stand there twice |
 //! | `POST /vapi/{tenant}/tools` | the server messages of an assistant at Vapi: our tools for it |
 
@@ -40,6 +41,7 @@ use super::{
     drain::Step,
     limits,
     metrics::Refusal,
+    platform::{self, Asked},
     query, session,
     session::Arrival,
     socket::Socket,
@@ -144,6 +146,13 @@ pub(super) async fn route(shared: Arc<Shared>, request: Request<Incoming>, conne
                 None => NO_TWILIO.answer(),
             }
         }
+        ["vapi", tenant, "call"] => platform::rest(shared, tenant, Asked::Calls, request).await,
+        ["vapi", tenant, "call", id] => platform::rest(shared, tenant, Asked::Call(id), request).await,
+        ["vapi", tenant, "call", id, _] if get => platform::rest(shared, tenant, Asked::Artifact(id), request).await,
+        ["vapi", tenant, "assistant"] => platform::rest(shared, tenant, Asked::Assistants, request).await,
+        ["vapi", tenant, "assistant", id] => platform::rest(shared, tenant, Asked::Assistant(id), request).await,
+        ["vapi", tenant, call, "transport"] if get => platform::transport(shared, request, connection, tenant, call),
+        ["vapi", tenant, call, "control"] if post => platform::control(shared, request, tenant, call).await,
         ["vapi", tenant, "tools"] if post => vapi::hands(shared, tenant, request).await,
         ["vapi", tenant, "chat", "completions"] | ["vapi", tenant, "chat", "completions", "chat", "completions"]
             if post =>
@@ -234,6 +243,7 @@ fn stream(
         permit,
         from: query::value(&pairs, "from").and_then(number),
         exclusive: call.is_some(),
+        created: None,
     };
     upgrade(shared, request, connection, &key, arrival)
 }
@@ -274,7 +284,7 @@ fn media(shared: Arc<Shared>, request: Request<Incoming>, connection: Arc<Connec
         return FULL.answer();
     }
     let transport = Transport::Twilio(TwilioServer::new());
-    let arrival = Arrival { tenant, transport, trusted, permit, from: None, exclusive: true };
+    let arrival = Arrival { tenant, transport, trusted, permit, from: None, exclusive: true, created: None };
     upgrade(shared, request, connection, &key, arrival)
 }
 
@@ -283,7 +293,7 @@ pub(super) fn find(shared: &Shared, id: &str) -> Result<Arc<Tenant>, Refused> {
 }
 
 /// Checks what hyper does not: the request is a WebSocket's. Answers its key.
-fn upgradable(request: &Request<Incoming>) -> Result<HeaderValue, Refused> {
+pub(super) fn upgradable(request: &Request<Incoming>) -> Result<HeaderValue, Refused> {
     let headers = request.headers();
     let lists = |name, word: &str| {
         text(headers, name).is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
@@ -297,7 +307,7 @@ fn upgradable(request: &Request<Incoming>) -> Result<HeaderValue, Refused> {
 }
 
 /// Answers 101 and hands the bare socket to a session. Compression is never agreed to: audio does not compress.
-fn upgrade(
+pub(super) fn upgrade(
     shared: Arc<Shared>,
     mut request: Request<Incoming>,
     connection: Arc<Connection>,
@@ -329,7 +339,7 @@ fn upgrade(
 }
 
 /// The token of an `Authorization: Bearer` header.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = text(headers, AUTHORIZATION.as_str())?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

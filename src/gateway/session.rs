@@ -14,7 +14,7 @@ use super::{
     driver::{Driver, Leave, goodbye},
     limits,
     metrics::{self, Refusal},
-    observe::{CallName, Observer, reason},
+    observe::{CallName, Observer, Watch, reason},
     socket::{Received, Socket},
     streams::Streams,
     tool_runs::Caller,
@@ -41,6 +41,8 @@ pub(super) struct Arrival {
     pub(super) from: Option<Pii<String>>,
     /// The peer's id of the call was part of the address: one connection for it.
     pub(super) exclusive: bool,
+    /// The call was created before: its id is ours, and somebody keeps its minutes.
+    pub(super) created: Option<Arc<dyn Watch>>,
 }
 
 /// A single-use token for a stream that is about to be opened.
@@ -69,7 +71,7 @@ impl TurnedAway {
 
 /// Runs one connection to its end.
 pub(super) async fn run(shared: Arc<Shared>, socket: Socket<TcpStream>, arrival: Arrival) {
-    let Arrival { tenant, transport, trusted, permit, from, exclusive } = arrival;
+    let Arrival { tenant, transport, trusted, permit, from, exclusive, created } = arrival;
     let mut socket = socket;
     if exclusive && let Some(started) = transport.start() {
         let format = transport.line().hears;
@@ -88,10 +90,13 @@ pub(super) async fn run(shared: Arc<Shared>, socket: Socket<TcpStream>, arrival:
             return wire.socket.close(code, reason).await;
         }
     };
-    let name =
-        CallName { id: uuid::Uuid::now_v7().to_string().into(), tenant: tenant.id().clone(), transport: wire.name() };
+    let id = match &created {
+        Some(_) => started.call.as_str().into(),
+        None => uuid::Uuid::now_v7().to_string().into(),
+    };
+    let name = CallName { id, tenant: tenant.id().clone(), transport: wire.name() };
     let span = tracing::info_span!("call", id = %name.id, tenant = %name.tenant, transport = name.transport);
-    converse(&shared, &tenant, &mut wire, started, name, active).instrument(span).await;
+    converse(&shared, &tenant, &mut wire, started, name, active, created).instrument(span).await;
 }
 
 type Admitted = (Started, Permit, Active);
@@ -169,6 +174,7 @@ async fn converse(
     started: Started,
     name: CallName,
     mut active: Active,
+    created: Option<Arc<dyn Watch>>,
 ) {
     let call = match Call::new(setup(tenant, wire, &started, true)) {
         Ok(call) => call,
@@ -190,7 +196,7 @@ async fn converse(
         end: None,
     };
     let begun = keep(tenant, record.clone(), None);
-    let observer = Observer { name, watch: shared.watch.clone() };
+    let observer = Observer { name, watches: shared.watch.iter().cloned().chain(created).collect() };
     let caller = Caller {
         call: Arc::clone(&observer.name.id),
         number: started.from.clone(),
@@ -198,7 +204,7 @@ async fn converse(
     };
     metrics::call_started(observer.name.transport);
     tracing::info!("a call was answered");
-    if let Some(watch) = &observer.watch {
+    for watch in &observer.watches {
         watch.answered(&observer.name);
     }
     wire.tell(Told::InProgress);
@@ -239,7 +245,7 @@ async fn converse(
     let report = CallReport { ending: Some(leave.ending), ..report };
     let end = CallEnd { at: jiff::Timestamp::now(), ending: leave.ending, history: Pii::new(history), report };
     let record = CallRecord { end: Some(end), ..record };
-    if let Some(watch) = &observer.watch {
+    for watch in &observer.watches {
         watch.ended(&record);
     }
     keep(tenant, record, Some(begun));

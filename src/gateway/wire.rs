@@ -71,6 +71,11 @@ impl Wire {
         matches!(self.transport, Transport::Vapi(_))
     }
 
+    /// Whether a peer of this dialect dials again when its connection breaks. A carrier's stream does not come back.
+    pub(super) const fn comes_back(&self) -> bool {
+        matches!(self.transport, Transport::Vapi(_))
+    }
+
     /// The name of the dialect, for logs and labels.
     pub(super) const fn name(&self) -> &'static str {
         match self.transport {

@@ -19,7 +19,7 @@ use crate::{
     providers::{Say, phrases, settings::Engines},
     store::Store,
     transport::twilio_signature::Verifier,
-    vapi::{Kept, Vapi},
+    vapi::{Kept, Switchboard, Vapi},
 };
 
 /// Whether a text answers a question completely, as the trade reads it: what a [`Setup`](call::Setup) is told.
@@ -103,6 +103,8 @@ pub struct Tenant {
     writes: Arc<Writes>,
     /// What is kept of its calls that live at Vapi; shared likewise.
     at_vapi: Arc<Kept>,
+    /// What was created in Vapi's place; shared likewise.
+    switchboard: Arc<Switchboard>,
 }
 
 /// Counts the writes under way, so that a shutdown waits for them.
@@ -121,8 +123,9 @@ pub(crate) struct Write(Arc<Writes>);
 impl Tenant {
     /// A tenant that nobody has called yet.
     pub fn new(profile: Profile, engines: Engines, tools: Arc<dyn Tools>) -> Self {
-        let (admission, writes, at_vapi) = (Admission::new(), Arc::default(), Arc::default());
-        Self { profile, engines, tools, admission, writes, at_vapi }
+        let (admission, writes) = (Admission::new(), Arc::default());
+        let (at_vapi, switchboard) = (Arc::default(), Arc::default());
+        Self { profile, engines, tools, admission, writes, at_vapi, switchboard }
     }
 
     /// The shop that these settings describe, with these engines and books.
@@ -139,6 +142,7 @@ impl Tenant {
         self.admission = Arc::clone(&former.admission);
         self.writes = Arc::clone(&former.writes);
         self.at_vapi = Arc::clone(&former.at_vapi);
+        self.switchboard = Arc::clone(&former.switchboard);
         self.profile.vapi.door.succeed(&former.profile.vapi.door);
         self
     }
@@ -183,6 +187,30 @@ impl Tenant {
     /// What is kept of its calls that live at Vapi.
     pub fn at_vapi(&self) -> &Kept {
         &self.at_vapi
+    }
+
+    /// What was created of it in Vapi's place.
+    pub fn switchboard(&self) -> &Arc<Switchboard> {
+        &self.switchboard
+    }
+
+    /// The same shop for one call that is to be otherwise, with the same engines, lines and books. Nobody comes in by it.
+    #[must_use]
+    pub(crate) fn for_call(&self, call: call::Settings, greeting: Arc<str>, instructions: Arc<str>) -> Self {
+        let own = &self.profile;
+        let profile = Profile {
+            id: own.id.clone(),
+            name: own.name.clone(),
+            tokens: Tokens::new([]),
+            call: Arc::new(call),
+            greeting,
+            instructions,
+            zone: own.zone.clone(),
+            calls_max: own.calls_max,
+            twilio: None,
+            vapi: Vapi::default(),
+        };
+        Self::new(profile, self.engines.clone(), Arc::clone(&self.tools)).succeeding(self)
     }
 
     /// Begins a write.

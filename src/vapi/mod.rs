@@ -12,6 +12,8 @@
 //! | [`call`] | the call object, its artifact, the requests that create, change, list and delete calls |
 //! | [`server_message`] | what a customer's server URL is told and asked, and what it answers |
 //!
+//! [`switchboard`] keeps what a customer created over REST: its assistants and calls.
+//!
 //! [`auth`] is about who is who, in both directions. Documents and messages are read and written without a clock or a
 //! socket; mistakes in what strangers send are [`Violations`], all of them at once, in the words of Vapi's own API, and
 //! nothing is refused for a field we do not know. What serves a tenant runs its tools and asks its model, and knows no
@@ -42,10 +44,12 @@ mod runs;
 #[cfg(feature = "gateway")]
 mod settings;
 #[cfg(feature = "gateway")]
+pub mod switchboard;
+#[cfg(feature = "gateway")]
 mod thread;
 
 pub use read::Violations;
 #[cfg(feature = "gateway")]
 pub(crate) use settings::VapiTable;
 #[cfg(feature = "gateway")]
-pub use {kept::Kept, settings::Vapi};
+pub use {kept::Kept, settings::Vapi, switchboard::Switchboard};

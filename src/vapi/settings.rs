@@ -17,11 +17,14 @@ pub struct Vapi {
     pub door: Door,
     /// How long a request for tools waits before it is answered that they still run. Vapi's own limit is 20 s.
     pub tools_wait: Duration,
+    /// `https://` and the host by which customers reach us: what addresses begin with that we give out. Without it they begin
+    /// with the host of the request.
+    pub public_url: Option<String>,
 }
 
 impl Default for Vapi {
     fn default() -> Self {
-        Self { door: Door::default(), tools_wait: Duration::from_secs(15) }
+        Self { door: Door::default(), tools_wait: Duration::from_secs(15), public_url: None }
     }
 }
 
@@ -90,6 +93,7 @@ impl VapiTable {
             }
             vapi.door = Door::signed(hmac, self.public_url.as_deref().unwrap_or(""));
         }
+        vapi.public_url = self.public_url.map(|url| url.trim_end_matches('/').to_owned());
         vapi
     }
 }

@@ -219,8 +219,12 @@ impl SubscriptionLimits {
 }
 
 /// `2026-09-01T08:30:00.000Z`
+pub(in crate::vapi) fn iso_text(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
 pub(super) fn iso<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"))
+    serializer.serialize_str(&iso_text(*at))
 }
 
 /// The same for what may not have happened.
