@@ -152,9 +152,12 @@ async fn vapi_cancels_the_request_while_a_booking_runs_and_the_next_one_knows_it
     let cancelled = ask(&gateway, &question("c1", &["Prenoti."])).await;
     wait("the booking's begin", &shop.begun, 1).await;
     drop(cancelled);
+    wait("the first question", &shop.asked, 1).await;
     let mut next = ask(&gateway, &question("c1", &["Prenoti.", "Allora?"])).await;
-    shop.may_end.add_permits(1);
     let mut read = String::new();
+    read_until(&mut next, &mut read, "role").await;
+    assert_eq!(shop.asked.available_permits(), 0, "the model is not asked before the booking has ended");
+    shop.may_end.add_permits(1);
     read_until(&mut next, &mut read, "\0").await;
     assert_eq!(heard(&read).0, "Fatto.");
     assert_eq!(shop.ran(), ["book"], "once");
@@ -189,7 +192,7 @@ async fn a_model_that_asks_again_while_the_booking_runs_joins_it() {
     let mut read = String::new();
     read_until(&mut next, &mut read, "\0").await;
     assert!(heard(&read).0.ends_with("Fatto."), "{read}");
-    assert_eq!(shop.ran(), ["book"], "once");
+    assert_eq!((shop.ran(), shop.begun.available_permits()), (vec!["book".to_owned()], 0), "once");
     gateway.close().await;
 }
 
