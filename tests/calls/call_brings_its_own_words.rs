@@ -116,7 +116,7 @@ fn a_word_that_always_stops_us_stops_us_alone() {
             .model(says("Mi dica."))
             .until(16.0)
             .play();
-        trace.said().iter().any(|said| said == "Mi dica.")
+        trace.said()[0].ends_with('|')
     };
     assert!(cut(&["aspetti"]));
     assert!(!cut(&[]), "one word of four is not enough");

@@ -97,6 +97,7 @@ pub(super) fn fit(wishes: Wishes<'_>, shop: &Shop<'_>, variables: &Variables, mu
         message.text = fill(&message.text);
     }
 
+    unlike(&mut tools, &mut warnings);
     language(wishes.language, &mut call, &mut warnings);
     if greeting.starts_with("https://") || greeting.starts_with("http://") {
         warnings.add("firstMessage has no effect: a recording at an address is not played, write the words".into());
@@ -151,6 +152,20 @@ pub(super) fn fit(wishes: Wishes<'_>, shop: &Shop<'_>, variables: &Variables, mu
         warnings: warnings.list().to_vec(),
         call,
     }
+}
+
+/// Engines refuse a question with two tools of one name: the first of them is kept.
+fn unlike(tools: &mut Vec<Tool>, warnings: &mut Warnings) {
+    let mut names: Vec<String> = Vec::new();
+    tools.retain(|tool| {
+        let first = !names.contains(&tool.spec.name);
+        if first {
+            names.push(tool.spec.name.clone());
+        } else {
+            warnings.add(format!("model.tools: a second tool named {} has no effect", tool.spec.name));
+        }
+        first
+    });
 }
 
 fn language(code: Option<&str>, call: &mut Settings, warnings: &mut Warnings) {
@@ -343,6 +358,13 @@ mod tests {
             "do": [{"type": "say", "exact": "Pronto?"}],
         });
         assert_eq!(silence(json!({"hooks": [hook]})), (8, 1, Some(22), 1, 0));
+    }
+
+    #[test]
+    fn of_two_tools_of_one_name_the_first_is_kept() {
+        let fitted = fitted(json!({"model": {"tools": [{"type": "endCall", "async": true}, {"type": "endCall"}]}}));
+        assert!(fitted.tools.len() == 1 && fitted.tools[0].background);
+        assert!(fitted.warnings.iter().any(|it| it == "model.tools: a second tool named endCall has no effect"));
     }
 
     #[test]

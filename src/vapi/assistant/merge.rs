@@ -69,7 +69,10 @@ mod tests {
 
     use super::*;
 
-    fn check(how: fn(&Map<String, Value>, &Map<String, Value>) -> Map<String, Value>, over: &Value, expected: Value) {
+    /// One of the two ways to change an assistant.
+    type How = fn(&Map<String, Value>, &Map<String, Value>) -> Map<String, Value>;
+
+    fn check(how: How, over: &Value, expected: Value) {
         let assistant = json!({
             "firstMessage": "Buongiorno",
             "model": {"provider": "openai", "temperature": 0.3, "messages": [{"role": "system", "content": "a"}]},

@@ -161,7 +161,8 @@ const FIELDS_MAX: usize = 4_096;
 
 /// Tells what of a document has no effect.
 pub(super) fn without_effect(written: &Map<String, Value>, warnings: &mut Warnings) {
-    look("", written, &mut FIELDS_MAX.clone(), warnings);
+    let mut left = FIELDS_MAX;
+    look("", written, &mut left, warnings);
     tools::without_effect(written, warnings);
     hooks(written, warnings);
     let messages = written.get("model").and_then(|model| model.get("messages")?.as_array());
@@ -185,7 +186,7 @@ fn look(path: &str, fields: &Map<String, Value>, left: &mut usize, warnings: &mu
             warnings.add(format!("{field} is no setting that we know: it is kept and has no effect"));
             continue;
         };
-        if row.effect == Effect::Ignored && value.to_string() != row.harmless {
+        if row.effect == Effect::Ignored && !is_written(value, row.harmless) {
             warnings.add(format!("{} has no effect: {}", row.field, row.says));
         }
         let inside = format!("{field}.");
@@ -193,6 +194,11 @@ fn look(path: &str, fields: &Map<String, Value>, left: &mut usize, warnings: &mu
             look(&inside, fields, left, warnings);
         }
     }
+}
+
+/// The value is this JSON.
+fn is_written(value: &Value, json: &str) -> bool {
+    serde_json::from_str::<Value>(json).is_ok_and(|json| json == *value)
 }
 
 fn row(field: &str) -> Option<&'static Row> {

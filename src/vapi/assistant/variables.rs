@@ -8,6 +8,7 @@ use jiff::{Zoned, fmt::strtime, tz::TimeZone};
 use serde_json::{Map, Value};
 
 use super::Warnings;
+use crate::privacy::Pii;
 
 /// The longest text that is made of a template, in bytes; the rest is left out.
 const TEXT_BYTES_MAX: usize = 256 * 1024;
@@ -18,8 +19,8 @@ const TOLD_CHARS_MAX: usize = 40;
 /// What templates may name.
 #[derive(Debug, Clone)]
 pub struct Variables {
-    /// By name; objects are reached into with dots.
-    values: Map<String, Value>,
+    /// By name; objects are reached into with dots. They may be the caller's.
+    values: Pii<Map<String, Value>>,
     /// The moment of the call, in the zone in which dates are written.
     now: Zoned,
 }
@@ -27,18 +28,20 @@ pub struct Variables {
 impl Variables {
     /// The values of `assistantOverrides.variableValues`; the moment is written in its own zone.
     pub fn new(values: Map<String, Value>, now: Zoned) -> Self {
-        Self { values, now }
+        Self { values: Pii::new(values), now }
     }
 
     /// One more, unless the call brings its own of this name.
-    pub fn or(mut self, name: &str, value: Value) -> Self {
-        self.values.entry(name).or_insert(value);
-        self
+    #[must_use]
+    pub fn or(self, name: &str, value: Value) -> Self {
+        let mut values = self.values.into_inner();
+        values.entry(name).or_insert(value);
+        Self { values: Pii::new(values), ..self }
     }
 
     /// All of them, for `artifact.variableValues`.
     pub fn values(&self) -> &Map<String, Value> {
-        &self.values
+        self.values.reveal()
     }
 
     /// Fills a template in. What was not understood is told.
@@ -94,7 +97,7 @@ impl Variables {
 
     fn named(&self, path: &str) -> Option<String> {
         let mut names = path.split('.');
-        let first = names.next().and_then(|name| self.values.get(name));
+        let first = names.next().and_then(|name| self.values.reveal().get(name));
         let found = names.try_fold(first, |value, name| value.map(|value| value.get(name))).flatten();
         if let Some(value) = found.filter(|value| !value.is_null()) {
             return Some(value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned));

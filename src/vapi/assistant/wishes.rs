@@ -219,9 +219,10 @@ fn said<'a>(action: &Reader<'a>) -> Vec<&'a str> {
 
 /// The keys that end an entry: a text in the schema, a list in older documents.
 fn delimiters(keypad: &Reader<'_>) -> Option<String> {
-    let written = match keypad.value("delimiters")? {
-        Value::Array(_) => keypad.texts("delimiters", 2, 0, 1)?.concat(),
-        _ => keypad.text("delimiters", 0, 2)?.to_owned(),
+    let written = if keypad.value("delimiters")?.is_array() {
+        keypad.texts("delimiters", 2, 0, 1)?.concat()
+    } else {
+        keypad.text("delimiters", 0, 2)?.to_owned()
     };
     if written.chars().any(|key| key != '#' && key != '*') {
         keypad.must("delimiters", "must be one of the following values: #, *, ");

@@ -61,13 +61,13 @@ impl ListCalls {
                     Some(_) => wrong.add(format!("limit must not be greater than {LIMIT_MAX}")),
                     None => wrong.add("limit must be an integer number".into()),
                 },
-                _ => match name.strip_prefix("createdAt") {
-                    Some(end) => list.created.read(name, end, value, &wrong),
-                    None => match name.strip_prefix("updatedAt") {
-                        Some(end) => list.updated.read(name, end, value, &wrong),
-                        None => {}
-                    },
-                },
+                _ => {
+                    if let Some(end) = name.strip_prefix("createdAt") {
+                        list.created.read(name, end, value, &wrong);
+                    } else if let Some(end) = name.strip_prefix("updatedAt") {
+                        list.updated.read(name, end, value, &wrong);
+                    }
+                }
             }
         }
         wrong.or(list)
