@@ -12,7 +12,7 @@
 //! A refusal has Vapi's shape and words, because its official clients read them; it is never a 5xx, which they would take
 //! for a reason to create the call again.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use hyper::{
     Method, Request, StatusCode,
@@ -29,7 +29,7 @@ use super::{
     Shared, Step,
     accept::Connection,
     answer::{Answer, Refused, typed},
-    body, clock, limits,
+    body, limits,
     metrics::{self, Refusal as Why},
     minutes::MinuteTaker,
     query,

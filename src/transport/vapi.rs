@@ -134,14 +134,6 @@ pub(super) fn start_over(kept: &mut Vec<u8>) {
     }
 }
 
-/// Reads what somebody asks of a call: the same words come over the WebSocket and over the control address.
-///
-/// # Errors
-/// Why there is nothing to do.
-pub fn parse_control(json: &str) -> Result<Control, &'static str> {
-    vapi_control::read(json)
-}
-
 /// Reads the `audioFormat` of a call's `transport`, as JSON; `null` and absent fields take Vapi's defaults (PCM, 16 kHz;
 /// mu-law, 8 kHz). Rates are 8 to 48 kHz, whole numbers written as `16000`, `16000.0` or `"16000"`.
 pub fn parse_format(json: &str) -> Result<Format, TransportError> {

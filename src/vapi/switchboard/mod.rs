@@ -12,7 +12,8 @@ mod calls;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use calls::{Addresses, Connecting, New};
+pub use assistants::ASSISTANTS_MAX;
+pub use calls::{Addresses, CALLS_MAX, CONNECT_WAIT, Connecting, New};
 
 use self::{assistants::Assistants, calls::Calls};
 
