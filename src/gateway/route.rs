@@ -12,6 +12,8 @@
 //! | `POST /twilio/{tenant}/after` | Twilio asks what to do when the stream has ended |
 //! | `POST /vapi/{tenant}/chat/completions` | the custom LLM of an assistant at Vapi; the path may stand there twice |
 //! | `POST /vapi/{tenant}/tools` | the server messages of an assistant at Vapi: our tools for it |
+//! | `GET /vapi/{tenant}/transcriber` | the custom transcriber of an assistant at Vapi: a WebSocket |
+//! | `POST /vapi/{tenant}/voice` | the custom voice of an assistant at Vapi |
 
 use std::sync::Arc;
 
@@ -85,19 +87,19 @@ const SIGNATURE: Refused = Refused {
     message: "signature missing or wrong",
     fix: "check twilio.auth_token and twilio.public_url in the tenant's settings: scheme, host and path are signed",
 };
-const FULL: Refused = Refused {
+pub(super) const FULL: Refused = Refused {
     why: Refusal::Full,
     field: "tenant",
     message: "all lines of this tenant are taken",
     fix: "try again later, or raise limits.calls_max in the tenant's settings",
 };
-const BUSY: Refused = Refused {
+pub(super) const BUSY: Refused = Refused {
     why: Refusal::Busy,
     field: "gateway",
     message: "the gateway is busy: one more call would spoil those under way",
     fix: "try again in a few seconds, or give it more processors",
 };
-const DRAINING: Refused = Refused {
+pub(super) const DRAINING: Refused = Refused {
     why: Refusal::Draining,
     field: "gateway",
     message: "the gateway is shutting down",
@@ -144,6 +146,8 @@ pub(super) async fn route(shared: Arc<Shared>, request: Request<Incoming>, conne
                 None => NO_TWILIO.answer(),
             }
         }
+        ["vapi", tenant, "voice"] if post => vapi::mouth(shared, tenant, request).await,
+        ["vapi", tenant, "transcriber"] if get => vapi::ears(shared, tenant, request, connection),
         ["vapi", tenant, "tools"] if post => vapi::hands(shared, tenant, request).await,
         ["vapi", tenant, "chat", "completions"] | ["vapi", tenant, "chat", "completions", "chat", "completions"]
             if post =>
@@ -151,7 +155,7 @@ pub(super) async fn route(shared: Arc<Shared>, request: Request<Incoming>, conne
             vapi::brain(shared, tenant, request).await
         }
         ["v1", "stream", ..] | ["twilio", ..] if parts.len() < 4 => METHOD.answer(),
-        ["vapi", _, "tools"] | ["vapi", _, "chat", "completions", ..] => METHOD.answer(),
+        ["vapi", _, "tools" | "voice" | "transcriber"] | ["vapi", _, "chat", "completions", ..] => METHOD.answer(),
         _ => NO_ROUTE.answer(),
     }
 }
@@ -230,7 +234,7 @@ fn stream(
         from: query::value(&pairs, "from").and_then(number),
         exclusive: call.is_some(),
     };
-    upgrade(shared, request, connection, &key, arrival)
+    upgrade(request, connection, &key, move |socket| session::run(shared, socket, arrival))
 }
 
 /// A Twilio media stream. Who it is may be told by the upgrade's signature, a bearer token, or inside the stream.
@@ -270,7 +274,7 @@ fn media(shared: Arc<Shared>, request: Request<Incoming>, connection: Arc<Connec
     }
     let transport = Transport::Twilio(TwilioServer::new());
     let arrival = Arrival { tenant, transport, trusted, permit, from: None, exclusive: true };
-    upgrade(shared, request, connection, &key, arrival)
+    upgrade(request, connection, &key, move |socket| session::run(shared, socket, arrival))
 }
 
 pub(super) fn find(shared: &Shared, id: &str) -> Result<Arc<Tenant>, Refused> {
@@ -278,7 +282,7 @@ pub(super) fn find(shared: &Shared, id: &str) -> Result<Arc<Tenant>, Refused> {
 }
 
 /// Checks what hyper does not: the request is a WebSocket's. Answers its key.
-fn upgradable(request: &Request<Incoming>) -> Result<HeaderValue, Refused> {
+pub(super) fn upgradable(request: &Request<Incoming>) -> Result<HeaderValue, Refused> {
     let headers = request.headers();
     let lists = |name, word: &str| {
         text(headers, name).is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
@@ -291,13 +295,12 @@ fn upgradable(request: &Request<Incoming>) -> Result<HeaderValue, Refused> {
     }
 }
 
-/// Answers 101 and hands the bare socket to a session. Compression is never agreed to: audio does not compress.
-fn upgrade(
-    shared: Arc<Shared>,
+/// Answers 101 and hands the bare socket to whoever runs it. Compression is never agreed to: audio does not compress.
+pub(super) fn upgrade<F: Future<Output = ()> + Send>(
     mut request: Request<Incoming>,
     connection: Arc<Connection>,
     key: &HeaderValue,
-    arrival: Arrival,
+    run: impl FnOnce(Socket<TcpStream>) -> F + Send + 'static,
 ) -> Answer {
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
@@ -308,7 +311,7 @@ fn upgrade(
         let (tcp, early) = (io.into_inner(), read_buf.to_vec());
         drop(read_buf);
         let wire = WebSocketStream::from_partially_read(tcp, early, Role::Server, Some(limits::websocket())).await;
-        session::run(shared, Socket::new(wire, clock::now()), arrival).await;
+        run(Socket::new(wire, clock::now())).await;
         drop(connection);
     });
     let mut answer = Response::new(Either::Left(Full::default()));

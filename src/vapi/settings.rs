@@ -17,11 +17,14 @@ pub struct Vapi {
     pub door: Door,
     /// How long a request for tools waits before it is answered that they still run. Vapi's own limit is 20 s.
     pub tools_wait: Duration,
+    /// The assistant is transcribed as well as the customer. An assistant that hears itself interrupts itself, so only for
+    /// those who do not let the texts of their own side decide anything.
+    pub transcribe_assistant: bool,
 }
 
 impl Default for Vapi {
     fn default() -> Self {
-        Self { door: Door::default(), tools_wait: Duration::from_secs(15) }
+        Self { door: Door::default(), tools_wait: Duration::from_secs(15), transcribe_assistant: false }
     }
 }
 
@@ -31,6 +34,8 @@ impl Default for Vapi {
 pub(crate) struct VapiTable {
     /// Seconds; less than the `timeoutSeconds` of the server at Vapi.
     tools_wait_s: Option<u64>,
+    /// The custom transcriber tells what the assistant says, too.
+    transcribe_assistant: bool,
     /// `https://` and the host by which Vapi reaches us; needed where signatures cover the address.
     public_url: Option<String>,
     /// How requests are signed, where they are.
@@ -69,7 +74,7 @@ fn sha256() -> Algorithm {
 impl VapiTable {
     /// Checks what was read. A mistake is told, and leaves the default.
     pub(crate) fn checked(self, problems: &mut Vec<Problem>) -> Vapi {
-        let mut vapi = Vapi::default();
+        let mut vapi = Vapi { transcribe_assistant: self.transcribe_assistant, ..Vapi::default() };
         match self.tools_wait_s {
             Some(seconds @ 1..=TOOLS_WAIT_MAX_S) => vapi.tools_wait = Duration::from_secs(seconds),
             Some(seconds) => {
