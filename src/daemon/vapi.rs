@@ -128,7 +128,8 @@ impl Assistant {
     fn find(&self, files: Vec<PathBuf>) -> anyhow::Result<Option<tenant::Settings>> {
         let (mut found, mut mistakes, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for path in files {
-            let text = std::fs::read_to_string(&path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+            let text =
+                std::fs::read_to_string(&path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
             match tenant::Settings::parse(&text) {
                 Ok(settings) if self.tenant.as_deref().is_none_or(|id| id == settings.profile.id.as_str()) => {
                     found.push(settings);

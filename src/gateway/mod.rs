@@ -35,6 +35,7 @@ mod recogniser;
 mod route;
 mod session;
 mod socket;
+mod stall;
 mod streams;
 mod tool_runs;
 mod twilio;

@@ -45,6 +45,7 @@ use super::{
     query, session,
     session::Arrival,
     socket::Socket,
+    stall::Watched,
     twilio, vapi,
 };
 use crate::{
@@ -305,10 +306,10 @@ pub(super) fn upgrade<F: Future<Output = ()> + Send>(
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let Ok(upgraded) = upgraded.await else { return };
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+        let Ok(parts) = upgraded.downcast::<TokioIo<Watched<TcpStream>>>() else { return };
         // Taken apart: the buffer it was read into is 8 KiB, and would live as long as the call.
         let Parts { io, read_buf, .. } = parts;
-        let (tcp, early) = (io.into_inner(), read_buf.to_vec());
+        let (tcp, early) = (io.into_inner().into_inner(), read_buf.to_vec());
         drop(read_buf);
         let wire = WebSocketStream::from_partially_read(tcp, early, Role::Server, Some(limits::websocket())).await;
         run(Socket::new(wire, clock::now())).await;

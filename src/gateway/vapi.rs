@@ -239,11 +239,9 @@ const MUTE: Refused = Refused {
 
 const fn mute(error: &ProviderError) -> Refused {
     match error.kind {
-        Kind::Unreachable | Kind::FirstTimeout | Kind::Stalled | Kind::RateLimited | Kind::Busy => Refused {
-            why: Refusal::EngineAway,
-            message: "the voice cannot be reached, or has no time",
-            ..MUTE
-        },
+        Kind::Unreachable | Kind::FirstTimeout | Kind::Stalled | Kind::RateLimited | Kind::Busy => {
+            Refused { why: Refusal::EngineAway, message: "the voice cannot be reached, or has no time", ..MUTE }
+        }
         Kind::Status(_) | Kind::Cut | Kind::Garbage | Kind::Refused => MUTE,
     }
 }

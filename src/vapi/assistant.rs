@@ -36,7 +36,9 @@ pub struct PublicUrl(String);
 
 /// No such address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is no address that Vapi can reach: write https:// and the host, without a path, such as https://voice.example.it")]
+#[error(
+    "is no address that Vapi can reach: write https:// and the host, without a path, such as https://voice.example.it"
+)]
 pub struct NoPublicUrl;
 
 impl std::str::FromStr for PublicUrl {
@@ -257,11 +259,7 @@ impl Tool {
         let failed = phrases.text("booking.unavailable").to_owned();
         Self::Function {
             r#async: false,
-            function: Function {
-                name: tool.name,
-                description: tool.description,
-                parameters: tool.parameters,
-            },
+            function: Function { name: tool.name, description: tool.description, parameters: tool.parameters },
             messages: [
                 Spoken::start(first),
                 Spoken::RequestResponseDelayed { timing_milliseconds: DELAYED_MS, content: later.to_owned() },
@@ -457,10 +455,12 @@ mod tests {
 
     #[test]
     fn an_address_is_https_and_a_host() {
-        for good in ["https://voice.example.it", "https://voice.example.it/", "https://10.0.0.1:8443", "https://[::1]"] {
+        for good in ["https://voice.example.it", "https://voice.example.it/", "https://10.0.0.1:8443", "https://[::1]"]
+        {
             assert!(good.parse::<PublicUrl>().is_ok(), "{good}");
         }
-        for bad in ["http://x.it", "voice.example.it", "https://", "https:///", "https://x.it/path", "https://x y", ""] {
+        for bad in ["http://x.it", "voice.example.it", "https://", "https:///", "https://x.it/path", "https://x y", ""]
+        {
             assert_eq!(bad.parse::<PublicUrl>(), Err(NoPublicUrl), "{bad}");
         }
     }

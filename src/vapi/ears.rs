@@ -222,10 +222,12 @@ mod tests {
     #[test]
     fn partials_are_told_when_they_change_and_finals_once() {
         let mut listener = listener(Some(PAUSE));
-        let mut told = |event| listener.recognised(event).map(|json| {
-            let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-            format!("{} {}", json["transcriptType"].as_str().unwrap(), json["transcription"].as_str().unwrap())
-        });
+        let mut told = |event| {
+            listener.recognised(event).map(|json| {
+                let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+                format!("{} {}", json["transcriptType"].as_str().unwrap(), json["transcription"].as_str().unwrap())
+            })
+        };
         let partial = |text: &str| SttEvent::Partial { text: text.into() };
         let last = |text: &str| SttEvent::Final { text: text.into() };
         assert_eq!(told(partial("vorrei")).as_deref(), Some("partial vorrei"));

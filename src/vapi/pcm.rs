@@ -111,7 +111,11 @@ mod tests {
                 let expected = (hz + hz / 50) as usize;
                 for size in [1, 77, 2_400, voice.len()] {
                     let sound = spoken(from, to, &voice, size);
-                    assert!(sound.len().abs_diff(expected) <= 1, "{from:?} to {to:?} in pieces of {size}: {}", sound.len());
+                    assert!(
+                        sound.len().abs_diff(expected) <= 1,
+                        "{from:?} to {to:?} in pieces of {size}: {}",
+                        sound.len()
+                    );
                 }
                 let whole = spoken(from, to, &voice, voice.len());
                 assert_eq!(spoken(from, to, &voice, 333), whole, "{from:?} to {to:?}");

@@ -61,7 +61,8 @@ impl Start {
         if string(fields.kind).is_none_or(|kind| kind != "start") {
             return Err(NoStart::Other);
         }
-        let is = |field: Option<&RawValue>, word: &str| field.is_none_or(|_| string(field).is_some_and(|it| it == word));
+        let is =
+            |field: Option<&RawValue>, word: &str| field.is_none_or(|_| string(field).is_some_and(|it| it == word));
         if !is(fields.encoding, "linear16") || !is(fields.container, "raw") {
             return Err(NoStart::Encoding);
         }
@@ -159,8 +160,7 @@ pub fn response(channel: Channel, sure: Sure, text: &str) -> String {
         channel: Channel,
         transcript_type: Sure,
     }
-    let response =
-        Response { r#type: "transcriber-response", transcription: text, channel, transcript_type: sure };
+    let response = Response { r#type: "transcriber-response", transcription: text, channel, transcript_type: sure };
     serde_json::to_string(&response).expect("strings are JSON")
 }
 
@@ -211,7 +211,8 @@ mod tests {
                     first.extend_from_slice(one);
                     second.extend_from_slice(two);
                 }
-                let expected = if channels == 1 { (bytes.clone(), vec![]) } else { (customer.clone(), assistant.clone()) };
+                let expected =
+                    if channels == 1 { (bytes.clone(), vec![]) } else { (customer.clone(), assistant.clone()) };
                 assert_eq!((first, second), expected, "{channels} in messages of {size}");
             }
         }
@@ -220,9 +221,9 @@ mod tests {
     #[test]
     fn an_end_that_is_no_whole_sample_waits() {
         let mut sides = Sides::new(2);
-        assert_eq!(sides.split(&[1, 2, 3]), [&[] as &[u8], &[]]);
-        assert_eq!(sides.split(&[]), [&[] as &[u8], &[]]);
-        assert_eq!(sides.split(&[4, 5, 6, 7, 8, 9]), [&[1, 2, 5, 6] as &[u8], &[3, 4, 7, 8]]);
+        assert_eq!(sides.split(&[1, 2, 3]), [b"" as &[u8], b""]);
+        assert_eq!(sides.split(&[]), [b"" as &[u8], b""]);
+        assert_eq!(sides.split(&[4, 5, 6, 7, 8, 9]), [&[1u8, 2, 5, 6][..], &[3, 4, 7, 8]]);
     }
 
     #[test]
@@ -231,6 +232,9 @@ mod tests {
             response(Channel::Customer, Sure::Partial, "dica \"sì\""),
             r#"{"type":"transcriber-response","transcription":"dica \"sì\"","channel":"customer","transcriptType":"partial"}"#
         );
-        assert!(response(Channel::Assistant, Sure::Final, "a").contains(r#""channel":"assistant","transcriptType":"final""#));
+        assert!(
+            response(Channel::Assistant, Sure::Final, "a")
+                .contains(r#""channel":"assistant","transcriptType":"final""#)
+        );
     }
 }
