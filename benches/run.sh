@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every number of benches/README.md, on this machine, now: `make bench`. Eleven minutes after the build; whatever else
+# Every number of benches/README.md, on this machine, now: `make bench`. Twelve minutes after the build; whatever else
 # runs meanwhile is in the numbers, so the load is printed first and last.
 set -eu
 cd "$(dirname "$0")/.."
@@ -17,7 +17,7 @@ uname -srm
 rustc --version
 echo "load: $(cut -d' ' -f1-3 /proc/loadavg)"
 
-for bench in feel conversation frame codec resample turn interruption vad sim memory daemon echo_floor crowd; do
+for bench in feel conversation frame codec resample turn interruption vad sim memory daemon doors echo_floor crowd; do
     [ -f "benches/$bench.rs" ] || [ -d "benches/$bench" ] || continue
     echo
     echo "== $bench"

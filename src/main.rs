@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 #[cfg(feature = "load")]
 use pronto::daemon::{call::Call, demo::Demo, lab::Lab, load::Load};
-use pronto::daemon::{check::Check, health::Health, serve::Serve};
+use pronto::daemon::{check::Check, health::Health, serve::Serve, vapi::Vapi};
 
 /// Answers the telephone of a small business: hears, understands, speaks, and books the appointment
 #[derive(Debug, Parser)]
@@ -18,6 +18,7 @@ Examples:
   pronto check                 say everything that is wrong in the settings
   pronto serve                 take calls
   pronto health --ready        ask a running one whether it takes calls
+  pronto vapi assistant        what a shop's assistant at Vapi looks like
   pronto demo                  book an appointment on the telephone, here and now, with no key and no server
   pronto load                  call a gateway from many telephones at once, and measure what callers hear"
 )]
@@ -32,6 +33,7 @@ enum Command {
     Serve(Serve),
     Check(Check),
     Health(Health),
+    Vapi(Vapi),
     #[cfg(feature = "load")]
     Demo(Demo),
     #[cfg(feature = "load")]
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(give_back),
         Command::Check(check) => check.run(),
         Command::Health(health) => health.run(),
+        Command::Vapi(vapi) => vapi.run(),
         #[cfg(feature = "load")]
         Command::Demo(demo) => demo.run(),
         #[cfg(feature = "load")]

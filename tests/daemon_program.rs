@@ -29,7 +29,14 @@ fn signal(daemon: &Daemon, name: &str) {
 
 #[test]
 fn help_has_examples() {
-    for arguments in [&["--help"][..], &["serve", "--help"], &["check", "--help"], &["health", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["check", "--help"],
+        &["health", "--help"],
+        &["vapi", "--help"],
+        &["vapi", "assistant", "--help"],
+    ] {
         let output = pronto().args(arguments).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && text.contains("Examples:"), "{arguments:?}: {text}");

@@ -20,6 +20,7 @@ mod tenants;
 #[cfg(feature = "load")]
 mod terminal;
 mod tide;
+pub mod vapi;
 mod with_parent;
 
 pub use settings::{Given, Log, LogFormat, Settings};

@@ -22,6 +22,7 @@ use super::{
     limits,
     metrics::{self, Refusal},
     route,
+    stall::Watched,
 };
 
 /// Opens the port, with a small send buffer on every connection: what the kernel keeps unsent, a caller who has stopped
@@ -102,7 +103,7 @@ async fn serve(shared: Arc<Shared>, tcp: TcpStream, connection: Arc<Connection>)
         .header_read_timeout(limits::HEADER_WAIT)
         .max_buf_size(limits::HEADER_MAX)
         .max_headers(limits::HEADERS_MAX)
-        .serve_connection(TokioIo::new(tcp), service)
+        .serve_connection(TokioIo::new(Watched::new(tcp)), service)
         .with_upgrades();
     tokio::select! {
         ended = conversation => {

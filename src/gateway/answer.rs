@@ -44,6 +44,9 @@ impl Refused {
             Refusal::Full | Refusal::Connections | Refusal::Busy | Refusal::Draining => StatusCode::TOO_MANY_REQUESTS,
             Refusal::BadRequest | Refusal::NeverStarted => StatusCode::BAD_REQUEST,
             Refusal::Taken => StatusCode::CONFLICT,
+            // No call is created here: whoever asked has somebody else to ask.
+            Refusal::EngineFailed => StatusCode::BAD_GATEWAY,
+            Refusal::EngineAway => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -61,14 +64,19 @@ impl Refused {
         });
         let mut answer = json(status, &body);
         match self.why {
-            Refusal::Full | Refusal::Connections | Refusal::Busy | Refusal::Draining => {
+            Refusal::Full | Refusal::Connections | Refusal::Busy | Refusal::Draining | Refusal::EngineAway => {
                 answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
             }
             Refusal::Unauthorised => {
                 let scheme = HeaderValue::from_static("Bearer");
                 answer.headers_mut().insert(HeaderName::from_static("www-authenticate"), scheme);
             }
-            Refusal::NoRoute | Refusal::NoTenant | Refusal::BadRequest | Refusal::NeverStarted | Refusal::Taken => {}
+            Refusal::NoRoute
+            | Refusal::NoTenant
+            | Refusal::BadRequest
+            | Refusal::NeverStarted
+            | Refusal::Taken
+            | Refusal::EngineFailed => {}
         }
         answer
     }
@@ -85,8 +93,8 @@ pub(super) fn typed(status: StatusCode, kind: &'static str, body: String) -> Ans
 }
 
 /// A document that is still being written.
-pub(super) fn streamed(kind: &'static str, pieces: BoxStream<'static, String>) -> Answer {
-    let pieces = pieces.map(|piece| Ok(Frame::data(Bytes::from(piece)))).boxed();
+pub(super) fn streamed(kind: &'static str, pieces: BoxStream<'static, Bytes>) -> Answer {
+    let pieces = pieces.map(|piece| Ok(Frame::data(piece))).boxed();
     let mut answer = written(StatusCode::OK, kind, Either::Right(StreamBody::new(pieces)));
     // Proxies of nginx's kind would gather the pieces.
     answer.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));

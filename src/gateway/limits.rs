@@ -35,6 +35,9 @@ pub const PINGS_MISSED_MAX: u32 = 2;
 /// How long a write may make no progress before the caller is too slow.
 pub const WRITE_STALL: Duration = Duration::from_secs(5);
 
+/// The same for an answer over HTTP. Longer: a platform may read what we say as it plays it.
+pub const ANSWER_STALL: Duration = Duration::from_secs(30);
+
 /// How long the peer has to answer our close.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(2);
 

@@ -26,6 +26,8 @@ pub const INTERRUPTION: &str = "pronto_interruption_to_silence_seconds";
 pub const FALSE_ALARMS: &str = "pronto_false_alarms_total";
 /// Calls under way.
 pub const CALLS_ACTIVE: &str = "pronto_calls_active";
+/// Calls at Vapi that we hear for it.
+pub const TRANSCRIBERS: &str = "pronto_transcribers_active";
 /// How late tasks come to run: the latest tenth of half a second.
 pub const LATE: &str = "pronto_scheduling_delay_seconds";
 /// Calls answered.
@@ -124,6 +126,7 @@ pub fn describe() {
     describe_histogram!(INTERRUPTION, Unit::Seconds, "First voiced sample of a caller who cuts in to our silence");
     describe_histogram!(CALL_DURATION, Unit::Seconds, "Length of calls");
     describe_gauge!(CALLS_ACTIVE, Unit::Count, "Calls under way");
+    describe_gauge!(TRANSCRIBERS, Unit::Count, "Calls that live at Vapi and are heard here");
     describe_gauge!(LATE, Unit::Seconds, "How late tasks come to run: the latest tenth of half a second");
     describe_gauge!(CONNECTIONS, Unit::Count, "Connections open, calls or not");
     describe_counter!(CALLS_STARTED, Unit::Count, "Calls answered, by transport");
@@ -196,6 +199,10 @@ pub enum Refusal {
     NeverStarted,
     /// The id of the call is in use.
     Taken,
+    /// The engine that was asked for failed.
+    EngineFailed,
+    /// It cannot be reached, or has no time.
+    EngineAway,
 }
 
 impl Refusal {
@@ -212,6 +219,8 @@ impl Refusal {
             Self::BadRequest => "bad_request",
             Self::NeverStarted => "never_started",
             Self::Taken => "taken",
+            Self::EngineFailed => "engine_failed",
+            Self::EngineAway => "engine_away",
         }
     }
 }
@@ -235,6 +244,11 @@ pub(super) fn line(back: bool) {
 /// One more connection, or one less (`false`).
 pub(super) fn connection(opened: bool) {
     gauge!(CONNECTIONS).increment(if opened { 1.0 } else { -1.0 });
+}
+
+/// One more call at Vapi that we hear, or one less (`false`).
+pub(super) fn transcriber(opened: bool) {
+    gauge!(TRANSCRIBERS).increment(if opened { 1.0 } else { -1.0 });
 }
 
 /// How late tasks come to run.

@@ -34,7 +34,7 @@ use super::{
     minutes::MinuteTaker,
     query,
     route::{bearer, find, text, upgradable, upgrade},
-    session::Arrival,
+    session::{self, Arrival},
 };
 use crate::{
     tenant::Tenant,
@@ -242,7 +242,7 @@ pub(super) fn transport(
         exclusive: true,
         created: minutes.map(|minutes| Arc::new(minutes) as _),
     };
-    upgrade(shared, request, connection, &key, arrival)
+    upgrade(request, connection, &key, move |socket| session::run(shared, socket, arrival))
 }
 
 /// Live control of a call under way.

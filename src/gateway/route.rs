@@ -13,6 +13,8 @@
 //! | `/vapi/{tenant}/call`, `/vapi/{tenant}/assistant` and below | [Vapi's REST interface](super::platform), with us as the platform |
 //! | `POST /vapi/{tenant}/chat/completions` | the custom LLM of an assistant at Vapi; the path may stand there twice |
 //! | `POST /vapi/{tenant}/tools` | the server messages of an assistant at Vapi: our tools for it |
+//! | `GET /vapi/{tenant}/transcriber` | the custom transcriber of an assistant at Vapi: a WebSocket |
+//! | `POST /vapi/{tenant}/voice` | the custom voice of an assistant at Vapi |
 
 use std::sync::Arc;
 
@@ -45,6 +47,7 @@ use super::{
     query, session,
     session::Arrival,
     socket::Socket,
+    stall::Watched,
     twilio, vapi,
 };
 use crate::{
@@ -87,19 +90,19 @@ const SIGNATURE: Refused = Refused {
     message: "signature missing or wrong",
     fix: "check twilio.auth_token and twilio.public_url in the tenant's settings: scheme, host and path are signed",
 };
-const FULL: Refused = Refused {
+pub(super) const FULL: Refused = Refused {
     why: Refusal::Full,
     field: "tenant",
     message: "all lines of this tenant are taken",
     fix: "try again later, or raise limits.calls_max in the tenant's settings",
 };
-const BUSY: Refused = Refused {
+pub(super) const BUSY: Refused = Refused {
     why: Refusal::Busy,
     field: "gateway",
     message: "the gateway is busy: one more call would spoil those under way",
     fix: "try again in a few seconds, or give it more processors",
 };
-const DRAINING: Refused = Refused {
+pub(super) const DRAINING: Refused = Refused {
     why: Refusal::Draining,
     field: "gateway",
     message: "the gateway is shutting down",
@@ -153,6 +156,8 @@ pub(super) async fn route(shared: Arc<Shared>, request: Request<Incoming>, conne
         ["vapi", tenant, "assistant", id] => platform::rest(shared, tenant, Asked::Assistant(id), request).await,
         ["vapi", tenant, call, "transport"] if get => platform::transport(shared, request, connection, tenant, call),
         ["vapi", tenant, call, "control"] if post => platform::control(shared, request, tenant, call).await,
+        ["vapi", tenant, "voice"] if post => vapi::mouth(shared, tenant, request).await,
+        ["vapi", tenant, "transcriber"] if get => vapi::ears(shared, tenant, request, connection),
         ["vapi", tenant, "tools"] if post => vapi::hands(shared, tenant, request).await,
         ["vapi", tenant, "chat", "completions"] | ["vapi", tenant, "chat", "completions", "chat", "completions"]
             if post =>
@@ -160,7 +165,7 @@ pub(super) async fn route(shared: Arc<Shared>, request: Request<Incoming>, conne
             vapi::brain(shared, tenant, request).await
         }
         ["v1", "stream", ..] | ["twilio", ..] if parts.len() < 4 => METHOD.answer(),
-        ["vapi", _, "tools"] | ["vapi", _, "chat", "completions", ..] => METHOD.answer(),
+        ["vapi", _, "tools" | "voice" | "transcriber"] | ["vapi", _, "chat", "completions", ..] => METHOD.answer(),
         _ => NO_ROUTE.answer(),
     }
 }
@@ -245,7 +250,7 @@ fn stream(
         exclusive: call.is_some(),
         created: None,
     };
-    upgrade(shared, request, connection, &key, arrival)
+    upgrade(request, connection, &key, move |socket| session::run(shared, socket, arrival))
 }
 
 /// A Twilio media stream. Who it is may be told by the upgrade's signature, a bearer token, or inside the stream.
@@ -285,7 +290,7 @@ fn media(shared: Arc<Shared>, request: Request<Incoming>, connection: Arc<Connec
     }
     let transport = Transport::Twilio(TwilioServer::new());
     let arrival = Arrival { tenant, transport, trusted, permit, from: None, exclusive: true, created: None };
-    upgrade(shared, request, connection, &key, arrival)
+    upgrade(request, connection, &key, move |socket| session::run(shared, socket, arrival))
 }
 
 pub(super) fn find(shared: &Shared, id: &str) -> Result<Arc<Tenant>, Refused> {
@@ -306,24 +311,23 @@ pub(super) fn upgradable(request: &Request<Incoming>) -> Result<HeaderValue, Ref
     }
 }
 
-/// Answers 101 and hands the bare socket to a session. Compression is never agreed to: audio does not compress.
-pub(super) fn upgrade(
-    shared: Arc<Shared>,
+/// Answers 101 and hands the bare socket to whoever runs it. Compression is never agreed to: audio does not compress.
+pub(super) fn upgrade<F: Future<Output = ()> + Send>(
     mut request: Request<Incoming>,
     connection: Arc<Connection>,
     key: &HeaderValue,
-    arrival: Arrival,
+    run: impl FnOnce(Socket<TcpStream>) -> F + Send + 'static,
 ) -> Answer {
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let Ok(upgraded) = upgraded.await else { return };
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+        let Ok(parts) = upgraded.downcast::<TokioIo<Watched<TcpStream>>>() else { return };
         // Taken apart: the buffer it was read into is 8 KiB, and would live as long as the call.
         let Parts { io, read_buf, .. } = parts;
-        let (tcp, early) = (io.into_inner(), read_buf.to_vec());
+        let (tcp, early) = (io.into_inner().into_inner(), read_buf.to_vec());
         drop(read_buf);
         let wire = WebSocketStream::from_partially_read(tcp, early, Role::Server, Some(limits::websocket())).await;
-        session::run(shared, Socket::new(wire, clock::now()), arrival).await;
+        run(Socket::new(wire, clock::now())).await;
         drop(connection);
     });
     let mut answer = Response::new(Either::Left(Full::default()));

@@ -13,14 +13,14 @@ use std::{
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 
 use super::{
-    feed::Feed,
     limits, metrics,
+    recogniser::{Recognised, Recogniser},
     tool_runs::{Caller, ToolRuns},
 };
 use crate::{
-    call::{Ask, ClauseId, Failed, Input, LlmEvent, SttEvent, ToolAsk, ToolKind, TtsEvent, Turn},
+    call::{Ask, ClauseId, Failed, Input, LlmEvent, ToolAsk, ToolKind, TtsEvent, Turn},
     language::Language,
-    providers::{Kind, ProviderError, Retry, Say, Tts},
+    providers::{Kind, ProviderError, Say, Tts},
     tenant::Tenant,
 };
 
@@ -33,14 +33,8 @@ pub(super) struct Streams {
     tenant: Arc<Tenant>,
     /// The language of the conversation.
     language: Language,
-    /// What the recogniser is fed through.
-    feed: Feed,
-    /// The recogniser, or nothing while it is being replaced.
-    recogniser: Option<Answers<SttEvent>>,
-    /// Recognisers started after the first.
-    restarts: u32,
-    /// When the next one is started.
-    restart_at: Option<Instant>,
+    /// What hears the caller.
+    recogniser: Recogniser,
     /// The model's answer to the last question.
     model: Option<(Turn, Answers<LlmEvent>)>,
     /// The clause being spoken.
@@ -61,8 +55,7 @@ impl Streams {
     /// Starts the recogniser, and opens the other engines' connections while the caller is greeted.
     pub(super) fn new(tenant: Arc<Tenant>, caller: Caller) -> Self {
         let engines = tenant.engines();
-        let feed = Feed::new(engines.stt.capabilities().commits);
-        let recogniser = Some(engines.stt.listen(feed.stream().boxed(), caller.language));
+        let recogniser = Recogniser::new(Arc::clone(&engines.stt), caller.language);
         let warming = Some(engines.warm());
         let language = caller.language;
         Self {
@@ -70,10 +63,7 @@ impl Streams {
             tenant,
             language,
             warming,
-            feed,
             recogniser,
-            restarts: 0,
-            restart_at: None,
             model: None,
             voice: None,
             aside: None,
@@ -84,12 +74,12 @@ impl Streams {
 
     /// Feeds the recogniser.
     pub(super) fn hear(&self, samples: &[i16]) {
-        self.feed.hear(samples);
+        self.recogniser.hear(samples);
     }
 
     /// Tells the recogniser to finish what it has.
     pub(super) fn commit(&self, commit: u32) {
-        self.feed.commit(commit);
+        self.recogniser.commit(commit);
     }
 
     /// Asks the model; an earlier question is dropped.
@@ -132,19 +122,17 @@ impl Streams {
 
     /// Samples the recogniser never heard.
     pub(super) fn unheard(&self) -> u64 {
-        self.feed.dropped()
+        self.recogniser.unheard()
     }
 
     /// When [`tick`](Self::tick) is to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.restart_at
+        self.recogniser.deadline()
     }
 
     /// Starts the next recogniser when its time has come.
     pub(super) fn tick(&mut self, now: Instant) {
-        if self.restart_at.take_if(|at| *at <= now).is_some() {
-            self.recogniser = Some(self.tenant.engines().stt.listen(self.feed.stream().boxed(), self.language));
-        }
+        self.recogniser.tick(now);
     }
 
     /// Waits for the next thing any of them says. `hungry`: there is room for the voice's audio; without it the voice
@@ -154,7 +142,7 @@ impl Streams {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, hungry: bool, now: Instant) -> Poll<Input<'static>> {
-        self.feed.polled(cx.waker());
+        self.recogniser.polled(cx);
         if let Some(failure) = self.failures.pop_front() {
             return Poll::Ready(failure);
         }
@@ -164,8 +152,11 @@ impl Streams {
         if self.warming.as_mut().is_some_and(|warming| warming.poll_unpin(cx).is_ready()) {
             self.warming = None;
         }
-        if let Poll::Ready(input) = self.poll_recogniser(cx, now) {
-            return Poll::Ready(input);
+        if let Poll::Ready(recognised) = self.recogniser.poll(cx, now) {
+            return Poll::Ready(match recognised {
+                Recognised::Said(event) => Input::Stt(event),
+                Recognised::Failed { why, restarts } => Input::SttFailed { why, restarts },
+            });
         }
         if let Poll::Ready(input) = self.poll_model(cx) {
             return Poll::Ready(input);
@@ -174,25 +165,6 @@ impl Streams {
             return Poll::Ready(input);
         }
         if hungry { self.poll_voice(cx) } else { Poll::Pending }
-    }
-
-    fn poll_recogniser(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Input<'static>> {
-        let Some(recogniser) = &mut self.recogniser else { return Poll::Pending };
-        let Poll::Ready(answer) = recogniser.poll_next_unpin(cx) else { return Poll::Pending };
-        let error = match answer {
-            Some(Ok(event)) => return Poll::Ready(Input::Stt(event)),
-            Some(Err(error)) => error,
-            None => cut(self.tenant.engines().stt.capabilities().name),
-        };
-        complain(metrics::Engine::Stt, &error);
-        self.recogniser = None;
-        let restarts = self.restarts < limits::RECOGNISERS_MAX && error.retry != Retry::Never;
-        if restarts {
-            let pause = limits::RECOGNISER_PAUSE * 2_u32.pow(self.restarts);
-            self.restarts += 1;
-            self.restart_at = Some(now + pause);
-        }
-        Poll::Ready(Input::SttFailed { why: error.failed(), restarts })
     }
 
     fn poll_model(&mut self, cx: &mut Context<'_>) -> Poll<Input<'static>> {

@@ -1,5 +1,5 @@
 //! The requests of assistants that live at Vapi: who sends them, and what is read and answered over HTTP. What is done is
-//! the business of [`vapi`](crate::vapi).
+//! the business of [`vapi`](crate::vapi); the connection of a transcriber, once it is open, that of [`ears`](super::ears).
 
 use std::sync::Arc;
 
@@ -9,21 +9,27 @@ use hyper::{Request, StatusCode, body::Incoming, header::HeaderMap};
 
 use super::{
     Shared,
+    accept::Connection,
     answer::{Answer, Refused, streamed, typed},
-    body, clock, limits,
+    body, clock,
+    drain::Step,
+    ears, limits,
     metrics::{self, Engine, Refusal},
-    route::{TOKEN, find, text},
+    route::{BUSY, DRAINING, FULL, TOKEN, find, text, upgradable, upgrade},
     streams::complain,
 };
 use crate::{
+    providers::{Kind, ProviderError},
     tenant::Tenant,
     vapi::{
         auth::Knock,
         brain::{self, Part},
         chunks::{self, Finish, PlatformCall},
         hands::{self, Now},
+        mouth::{self, Piece},
         question::{self, END_CALL, TRANSFER_CALL},
         tool_calls::{self, Matter},
+        voice_request::{self, NoVoiceRequest},
     },
 };
 
@@ -94,7 +100,7 @@ pub(super) async fn brain(shared: Arc<Shared>, tenant: &str, request: Request<In
     // A shutdown waits for an answer under way as for a call.
     let under_way = shared.calls.begin(tenant.id(), None);
     if stream {
-        let pieces = written(answer, parts.boxed()).inspect(move |_| {
+        let pieces = written(answer, parts.boxed()).map(Bytes::from).inspect(move |_| {
             let _ = &under_way;
         });
         return streamed("text/event-stream", pieces.boxed());
@@ -153,6 +159,132 @@ fn written(
     stream::iter([first]).chain(rest)
 }
 
+/// A text to be spoken: raw samples, as the voice gives them.
+pub(super) async fn mouth(shared: Arc<Shared>, tenant: &str, request: Request<Incoming>) -> Answer {
+    let (tenant, _, body) = match let_in(&shared, tenant, request).await {
+        Ok(entered) => entered,
+        Err(refused) => return refused.answer(),
+    };
+    let request = match voice_request::read(&body) {
+        Ok(request) => request,
+        Err(error) => return unspeakable(error).answer(),
+    };
+    // A shutdown waits for what is being spoken as for a call.
+    let under_way = shared.calls.begin(tenant.id(), None);
+    let mut pieces = mouth::speak(&tenant, request);
+    let first = match pieces.next().await {
+        Some(Piece::Sound(first)) => Some(first),
+        Some(Piece::Failed(error)) => {
+            complain(Engine::Tts, &error);
+            return mute(&error).answer();
+        }
+        Some(Piece::Panicked) => {
+            mouth_panicked();
+            return MUTE.answer();
+        }
+        None => None,
+    };
+    let rest = pieces.filter_map(move |piece| {
+        let _ = &under_way;
+        let sound = match piece {
+            Piece::Sound(sound) => Some(sound),
+            // Too late for a refusal: what was heard stays, and the rest is missing.
+            Piece::Failed(error) => {
+                complain(Engine::Tts, &error);
+                None
+            }
+            Piece::Panicked => {
+                mouth_panicked();
+                None
+            }
+        };
+        async move { sound }
+    });
+    streamed("application/octet-stream", stream::iter(first).chain(rest).boxed())
+}
+
+fn mouth_panicked() {
+    metrics::panicked();
+    tracing::error!("a voice panicked: the platform falls back on another");
+}
+
+/// What cannot be spoken, and how to mend it.
+const fn unspeakable(error: NoVoiceRequest) -> Refused {
+    let (field, message, fix) = match error {
+        NoVoiceRequest::Json | NoVoiceRequest::Type => (
+            "message",
+            "this is no voice request of Vapi's",
+            "send JSON: {\"message\":{\"type\":\"voice-request\",\"text\":...,\"sampleRate\":...}}",
+        ),
+        NoVoiceRequest::Text => ("message.text", "the text is missing or no string", "send the words as a string"),
+        NoVoiceRequest::TooLong => {
+            ("message.text", "the text is too long", "send at most 4000 characters: set a chunkPlan for the voice")
+        }
+        NoVoiceRequest::Rate => (
+            "message.sampleRate",
+            "the rate is missing or none of those we speak at",
+            "ask for 8000, 16000, 22050, 24000 or 44100",
+        ),
+    };
+    Refused { why: Refusal::BadRequest, field, message, fix }
+}
+
+/// The voice failed before its first sound: the platform has another one to ask.
+const MUTE: Refused = Refused {
+    why: Refusal::EngineFailed,
+    field: "voice",
+    message: "the voice failed before its first sound",
+    fix: "see the log of pronto; at Vapi, set a fallbackPlan for the voice",
+};
+
+const fn mute(error: &ProviderError) -> Refused {
+    match error.kind {
+        Kind::Unreachable | Kind::FirstTimeout | Kind::Stalled | Kind::RateLimited | Kind::Busy => {
+            Refused { why: Refusal::EngineAway, message: "the voice cannot be reached, or has no time", ..MUTE }
+        }
+        Kind::Status(_) | Kind::Cut | Kind::Garbage | Kind::Refused => MUTE,
+    }
+}
+
+/// The transcriber of a call: a WebSocket that takes one of the tenant's lines.
+pub(super) fn ears(
+    shared: Arc<Shared>,
+    tenant: &str,
+    request: Request<Incoming>,
+    connection: Arc<Connection>,
+) -> Answer {
+    let tenant = match knock(&shared, tenant, request.headers()) {
+        Ok((tenant, Knock::Open)) => tenant,
+        // There is no body that could be signed.
+        Ok((_, Knock::Signed | Knock::Shut)) => return TOKEN.answer(),
+        Err(refused) => return refused.answer(),
+    };
+    let key = match upgradable(&request) {
+        Ok(key) => key,
+        Err(refused) => return refused.answer(),
+    };
+    if shared.drain.step() > Step::Accepting {
+        return DRAINING.answer();
+    }
+    if !shared.pulse.admit() {
+        return BUSY.answer();
+    }
+    let Some(permit) = tenant.admit() else { return FULL.answer() };
+    upgrade(request, connection, &key, move |socket| ears::run(shared, socket, tenant, permit))
+}
+
+/// Who is there, by the headers alone.
+fn knock(shared: &Shared, tenant: &str, headers: &HeaderMap) -> Result<(Arc<Tenant>, Knock), Refused> {
+    let header = |name: &str| text(headers, name);
+    let known = find(shared, tenant);
+    let knock = match &known {
+        Ok(tenant) => tenant.profile().vapi.door.knock(&tenant.profile().tokens, header),
+        // A tenant that does not exist takes as long as one that does.
+        Err(_) => crate::vapi::auth::Door::default().knock(&shared.nobody, header),
+    };
+    Ok((known?, knock))
+}
+
 /// Reads a request of somebody who may come in.
 async fn let_in(
     shared: &Shared,
@@ -160,14 +292,7 @@ async fn let_in(
     request: Request<Incoming>,
 ) -> Result<(Arc<Tenant>, HeaderMap, Bytes), Refused> {
     let (parts, incoming) = request.into_parts();
-    let header = |name: &str| text(&parts.headers, name);
-    let known = find(shared, tenant);
-    let knock = match &known {
-        Ok(tenant) => tenant.profile().vapi.door.knock(&tenant.profile().tokens, header),
-        // A tenant that does not exist takes as long as one that does.
-        Err(_) => crate::vapi::auth::Door::default().knock(&shared.nobody, header),
-    };
-    let tenant = known?;
+    let (tenant, knock) = knock(shared, tenant, &parts.headers)?;
     if knock == Knock::Shut {
         return Err(TOKEN);
     }
@@ -175,6 +300,7 @@ async fn let_in(
     if knock == Knock::Signed {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let now_s = clock::epoch_ms() / 1_000;
+        let header = |name: &str| text(&parts.headers, name);
         let checked = tenant.profile().vapi.door.check(now_s, parts.method.as_str(), path, &body, header);
         if let Err(error) = checked {
             tracing::debug!(tenant = %tenant.id(), %error, "a signature does not hold");

@@ -26,9 +26,9 @@ use tokio::time::{Sleep, sleep, timeout};
 use super::{
     hands::Now,
     kept::AtVapi,
-    mouth::Mouth,
     question::Question,
     runs::Caller,
+    said::Said,
     thread::{Fate, Present},
 };
 use crate::{
@@ -100,7 +100,7 @@ struct Reply {
     step: Step,
     /// Parts to give out before anything else.
     ready: VecDeque<Part>,
-    mouth: Mouth,
+    said: Said,
     /// How it ended, for the count.
     end: End,
 }
@@ -214,7 +214,7 @@ impl Reply {
             step: Step::Writes(async move { timeout(patience, written).await.unwrap_or(()) }.boxed()),
             ready: VecDeque::new(),
             // A whole answer is read at once: nobody waits for its beginning.
-            mouth: Mouth::new(filler, question.stream),
+            said: Said::new(filler, question.stream),
             end: End::Dropped,
             tenant,
         }
@@ -233,7 +233,7 @@ impl Reply {
                 biased;
                 _ = &mut self.present.over => Event::Replaced,
                 event = self.step.next() => event,
-                () = self.mouth.silence() => Event::Silence,
+                () = self.said.silence() => Event::Silence,
             };
             self.handle(event);
         }
@@ -245,12 +245,12 @@ impl Reply {
                 tracing::debug!("a newer request of the call has taken over");
                 self.over(End::Replaced);
             }
-            Event::Silence => self.ready.extend(self.mouth.fill(self.phrases).map(Part::Words)),
+            Event::Silence => self.ready.extend(self.said.fill(self.phrases).map(Part::Words)),
             Event::Written => self.think(),
             Event::Model(Some(Ok(LlmEvent::Words(text)))) => {
                 if !text.is_empty() {
                     self.words.push_str(&text);
-                    self.ready.push_back(Part::Words(self.mouth.answer(text)));
+                    self.ready.push_back(Part::Words(self.said.answer(text)));
                 }
                 self.patient();
             }
@@ -326,7 +326,7 @@ impl Reply {
             let runs = self.asked.iter_mut().enumerate().filter_map(|(at, tool)| Some((at, tool.run.take()?)));
             let running = runs.map(|(at, run)| run.map(move |outcome| (at, outcome)).boxed()).collect();
             self.step = Step::Tools(running, Box::pin(sleep(self.tenant.profile().vapi.tools_wait)));
-        } else if self.mouth.has_answered() {
+        } else if self.said.has_answered() {
             self.call.thread().answered();
             self.over(End::Said);
         } else {
@@ -374,7 +374,7 @@ impl Reply {
             self.own.push(Message::Asked { tools: vec![tool.ask] });
             self.own.push(Message::Outcome { id, content });
         }
-        self.mouth.pause();
+        self.said.pause();
         self.rounds += 1;
         match then {
             Then::GoOn if self.rounds > TOOL_ROUNDS_MAX => self.trouble(),
@@ -386,7 +386,7 @@ impl Reply {
 
     /// The call leaves us. Nobody is left without a word.
     fn close(&mut self, goodbye: &'static str, last: Option<Part>) {
-        if !self.mouth.has_answered() {
+        if !self.said.has_answered() {
             self.say(goodbye);
         }
         self.call.thread().answered();
@@ -401,7 +401,7 @@ impl Reply {
 
     /// There is no answer, or no end of it: the caller is told, and after too many of these the call ends.
     fn trouble(&mut self) {
-        self.mouth.pause();
+        self.said.pause();
         self.over(End::Trouble);
         if self.call.thread().failed() < FAILURES_MAX {
             self.say("call.trouble");
@@ -425,7 +425,7 @@ impl Reply {
 
     /// A sentence of the house.
     fn say(&mut self, phrase: &'static str) {
-        self.ready.push_back(Part::Words(self.mouth.say(self.phrases.text(phrase).to_owned())));
+        self.ready.push_back(Part::Words(self.said.say(self.phrases.text(phrase).to_owned())));
     }
 
     fn said_by_caller(&self) -> usize {

@@ -5,6 +5,10 @@
 //! |---|---|---|
 //! | brain | Vapi's custom LLM asks us: `POST /vapi/{tenant}/chat/completions` | [`brain`], [`question`], [`chunks`] |
 //! | hands | Vapi's server messages come to us: `POST /vapi/{tenant}/tools` | [`hands`], [`tool_calls`] |
+//! | ears | Vapi's custom transcriber dials us: `GET /vapi/{tenant}/transcriber` | [`ears`], [`transcriber`] |
+//! | mouth | Vapi's custom voice asks us: `POST /vapi/{tenant}/voice` | [`mouth`], [`voice_request`], [`pcm`] |
+//!
+//! [`description`] describes the four of them to Vapi.
 //!
 //! | document | what |
 //! |---|---|
@@ -23,10 +27,14 @@ pub mod assistant;
 pub mod auth;
 pub mod call;
 pub mod chunks;
+pub mod ears;
+pub mod pcm;
 pub mod question;
 mod read;
 pub mod server_message;
 pub mod tool_calls;
+pub mod transcriber;
+pub mod voice_request;
 
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
@@ -34,13 +42,17 @@ pub mod fuzz;
 #[cfg(feature = "gateway")]
 pub mod brain;
 #[cfg(feature = "gateway")]
+pub mod description;
+#[cfg(feature = "gateway")]
 pub mod hands;
 #[cfg(feature = "gateway")]
 mod kept;
 #[cfg(feature = "gateway")]
-mod mouth;
+pub mod mouth;
 #[cfg(feature = "gateway")]
 mod runs;
+#[cfg(feature = "gateway")]
+mod said;
 #[cfg(feature = "gateway")]
 mod settings;
 #[cfg(feature = "gateway")]

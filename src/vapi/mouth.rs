@@ -1,117 +1,123 @@
-//! What has been said in one answer of the brain, and when a filler is due because nothing was for too long.
+//! The mouth: the tenant's voice as the custom voice of an assistant that lives at Vapi.
+//!
+//! One request is one stream of [`Piece`]s, polled in place: **dropping it is the cancellation**, and what the voice was
+//! speaking ends with it. The text is spoken clause by clause as in a call, so that the sentences that the tenant keeps as
+//! sound are found, and each piece leaves as the voice gives it. Nothing is gathered here: whoever does not read holds up
+//! the voice.
 
-use std::{future::pending, pin::Pin, time::Duration};
+use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, Sleep, sleep};
+use bytes::Bytes;
+use futures_util::{
+    FutureExt, StreamExt,
+    stream::{self, BoxStream},
+};
+use tokio::time::timeout;
 
-use crate::language::Phrases;
+use super::{pcm::Pcm, voice_request::VoiceRequest};
+use crate::{
+    call::{TtsEvent, clauses},
+    providers::{Kind, ProviderError, Say},
+    tenant::Tenant,
+};
 
-/// How long a character takes to be heard, about.
-const PER_CHARACTER: Duration = Duration::from_millis(60);
+/// How long the voice may be silent. Vapi's own limit is 20 s, and it has a voice to fall back on.
+const SILENT_MAX: Duration = Duration::from_secs(15);
 
-/// What has been said in this answer.
+/// A piece of an answer.
 #[derive(Debug)]
-pub(super) struct Mouth {
-    /// Anything at all.
-    spoke: bool,
-    /// Words of the model.
-    answered: bool,
-    /// The next words do not belong to those before.
-    apart: bool,
-    /// The silence after which a filler is due.
-    patience: Duration,
-    /// When that is.
-    silence: Pin<Box<Sleep>>,
-    /// The next filler, while there are any.
-    filler: Option<usize>,
+pub enum Piece {
+    /// Samples to play; never empty.
+    Sound(Bytes),
+    /// The voice failed. The last piece; the first one where nothing was heard.
+    Failed(ProviderError),
+    /// A bug of ours. The last piece.
+    Panicked,
+}
+
+/// Speaks a text.
+pub fn speak(tenant: &Arc<Tenant>, request: VoiceRequest) -> BoxStream<'static, Piece> {
+    let language = tenant.profile().call.language;
+    let mouth = Mouth {
+        pcm: Pcm::new(tenant.engines().tts.capabilities().rate, request.rate),
+        tenant: Arc::clone(tenant),
+        clauses: clauses(request.text.reveal(), language).into(),
+        voice: None,
+        last: None,
+        over: false,
+    };
+    stream::unfold(mouth, |mut mouth| async move {
+        let piece = match AssertUnwindSafe(mouth.next()).catch_unwind().await {
+            Ok(piece) => piece?,
+            Err(_panic) => {
+                mouth.over = true;
+                Piece::Panicked
+            }
+        };
+        Some((piece, mouth))
+    })
+    .boxed()
+}
+
+/// One answer in progress.
+struct Mouth {
+    tenant: Arc<Tenant>,
+    /// Not yet begun.
+    clauses: VecDeque<String>,
+    /// The clause being spoken.
+    voice: Option<BoxStream<'static, Result<TtsEvent, ProviderError>>>,
+    pcm: Pcm,
+    /// Comes behind the rest of the sound.
+    last: Option<ProviderError>,
+    /// Nothing comes but what is last.
+    over: bool,
 }
 
 impl Mouth {
-    /// Nothing said yet. `fills`: somebody waits for the beginning of the answer.
-    pub(super) fn new(patience: Duration, fills: bool) -> Self {
-        let silence = Box::pin(sleep(patience));
-        Self { spoke: false, answered: false, apart: false, patience, silence, filler: fills.then_some(0) }
-    }
-
-    /// The model has said something.
-    pub(super) const fn has_answered(&self) -> bool {
-        self.answered
-    }
-
-    /// What comes next is another sentence.
-    pub(super) const fn pause(&mut self) {
-        self.apart = true;
-    }
-
-    /// Words of the model, as they are to be given out.
-    pub(super) fn answer(&mut self, text: String) -> String {
-        self.answered |= !text.trim().is_empty();
-        self.say(text)
-    }
-
-    /// Words, as they are to be given out.
-    pub(super) fn say(&mut self, text: String) -> String {
-        let gap = self.apart && self.spoke && !text.starts_with(char::is_whitespace);
-        let spoken = PER_CHARACTER * u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
-        let quiet = Instant::now() + self.patience;
-        // Words take time to be heard, behind those before them.
-        let due = if self.spoke { self.silence.deadline().max(quiet) } else { quiet };
-        self.silence.as_mut().reset(due + spoken);
-        self.spoke = true;
-        self.apart = false;
-        if gap { format!(" {text}") } else { text }
-    }
-
-    /// Ready when a filler is due.
-    pub(super) async fn silence(&mut self) {
-        match self.filler {
-            Some(_) => (&mut self.silence).await,
-            None => pending().await,
+    async fn next(&mut self) -> Option<Piece> {
+        loop {
+            if self.over {
+                return self.last.take().map(Piece::Failed);
+            }
+            let sound = match &mut self.voice {
+                Some(voice) => match timeout(SILENT_MAX, voice.next()).await {
+                    Ok(Some(Ok(TtsEvent::Audio(samples)))) => self.pcm.push(&samples),
+                    Ok(Some(Ok(TtsEvent::Words(_)))) => continue,
+                    Ok(Some(Ok(TtsEvent::Done))) => {
+                        self.voice = None;
+                        continue;
+                    }
+                    Ok(Some(Err(error))) => self.failed(error),
+                    Ok(None) => self.failed(self.upstream(Kind::Cut, "the stream ended early")),
+                    Err(_silent) => self.failed(self.upstream(Kind::Stalled, "no sound in time")),
+                },
+                None => match self.clauses.pop_front() {
+                    Some(text) => {
+                        let language = self.tenant.profile().call.language;
+                        self.voice = Some(self.tenant.engines().tts.speak(Say { text, language }));
+                        continue;
+                    }
+                    None => {
+                        self.over = true;
+                        self.pcm.end()
+                    }
+                },
+            };
+            if !sound.is_empty() {
+                return Some(Piece::Sound(sound));
+            }
         }
     }
 
-    /// The filler that is due, if there is one left.
-    pub(super) fn fill(&mut self, phrases: &Phrases) -> Option<String> {
-        let text = self.filler.and_then(|at| phrases.list("call.fillers").nth(at)).map(ToOwned::to_owned);
-        self.filler = self.filler.filter(|_| text.is_some()).map(|at| at + 1);
-        self.pause();
-        let said = self.say(text?);
-        self.pause();
-        Some(said)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::language::Language;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_filler_is_due_when_what_was_said_has_been_heard() {
-        let phrases = Language::Italian.phrases();
-        let begun = Instant::now();
-        let mut mouth = Mouth::new(Duration::from_secs(1), true);
-        assert_eq!(mouth.answer("Certo".into()), "Certo");
-        assert_eq!(mouth.answer(", sì.".into()), ", sì.");
-        mouth.silence().await;
-        let waited = begun.elapsed().as_millis();
-        assert!((1_600..=1_601).contains(&waited), "a second after ten characters: {waited}");
-        assert_eq!(mouth.fill(phrases).as_deref(), Some(" Un attimo, controllo."));
-        assert_eq!(mouth.answer("Ecco.".into()), " Ecco.");
-        let left = std::iter::from_fn(|| mouth.fill(phrases)).count();
-        assert_eq!(left, phrases.list("call.fillers").count() - 1, "each of them once");
-        let never = tokio::time::timeout(Duration::from_secs(3_600), mouth.silence()).await;
-        assert!(never.is_err(), "and then no more");
+    /// What was being said ends softly, if any of it was heard.
+    fn failed(&mut self, error: ProviderError) -> Bytes {
+        self.over = true;
+        self.voice = None;
+        self.last = Some(error);
+        if self.pcm.is_new() { Bytes::new() } else { self.pcm.end() }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn only_words_of_the_model_are_an_answer() {
-        let mut mouth = Mouth::new(Duration::from_secs(1), true);
-        mouth.fill(Language::English.phrases());
-        assert!(!mouth.has_answered());
-        mouth.answer(" \n".into());
-        assert!(!mouth.has_answered());
-        mouth.answer("Yes.".into());
-        assert!(mouth.has_answered());
+    fn upstream(&self, kind: Kind, what: &str) -> ProviderError {
+        ProviderError::upstream(self.tenant.engines().tts.capabilities().name, kind, what)
     }
 }

@@ -20,11 +20,19 @@ pub struct Vapi {
     /// `https://` and the host by which customers reach us: what addresses begin with that we give out. Without it they begin
     /// with the host of the request.
     pub public_url: Option<String>,
+    /// The assistant is transcribed as well as the customer. An assistant that hears itself interrupts itself, so only for
+    /// those who do not let the texts of their own side decide anything.
+    pub transcribe_assistant: bool,
 }
 
 impl Default for Vapi {
     fn default() -> Self {
-        Self { door: Door::default(), tools_wait: Duration::from_secs(15), public_url: None }
+        Self {
+            door: Door::default(),
+            tools_wait: Duration::from_secs(15),
+            public_url: None,
+            transcribe_assistant: false,
+        }
     }
 }
 
@@ -34,6 +42,8 @@ impl Default for Vapi {
 pub(crate) struct VapiTable {
     /// Seconds; less than the `timeoutSeconds` of the server at Vapi.
     tools_wait_s: Option<u64>,
+    /// The custom transcriber tells what the assistant says, too.
+    transcribe_assistant: bool,
     /// `https://` and the host by which Vapi reaches us; needed where signatures cover the address.
     public_url: Option<String>,
     /// How requests are signed, where they are.
@@ -72,7 +82,7 @@ fn sha256() -> Algorithm {
 impl VapiTable {
     /// Checks what was read. A mistake is told, and leaves the default.
     pub(crate) fn checked(self, problems: &mut Vec<Problem>) -> Vapi {
-        let mut vapi = Vapi::default();
+        let mut vapi = Vapi { transcribe_assistant: self.transcribe_assistant, ..Vapi::default() };
         match self.tools_wait_s {
             Some(seconds @ 1..=TOOLS_WAIT_MAX_S) => vapi.tools_wait = Duration::from_secs(seconds),
             Some(seconds) => {

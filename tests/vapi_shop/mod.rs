@@ -15,7 +15,7 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream, stream::BoxS
 use pronto::{
     call::{Ask, LlmEvent, Outcome, Settings, Then, ToolKind, ToolSpec},
     gateway::DrainSettings,
-    providers::{Llm, ProviderError},
+    providers::{Llm, ProviderError, Stt, Tts},
     tenant::{CallRecord, Engines, Profile, Tenant, TenantId, ToolRun, Tools},
     vapi::Vapi,
 };
@@ -222,10 +222,14 @@ pub fn tenant(id: &str, vapi: Vapi, shop: &Arc<Shop>) -> Tenant {
     let mut profile = Profile::new(TenantId::new(id).unwrap(), "Officina", &SecretString::from(TOKEN));
     profile.vapi = vapi;
     profile.call = Arc::new(shop.settings.clone());
-    let fake = Arc::new(Fake(Arc::clone(shop)));
     let deaf = Arc::new(Scripted(Script::new(&[], &[])));
-    let engines = Engines { stt: deaf.clone(), llm: fake.clone(), tts: deaf };
-    Tenant::new(profile, engines, fake)
+    with_engines(profile, shop, deaf.clone(), deaf)
+}
+
+/// A tenant with this recogniser and this voice.
+pub fn with_engines(profile: Profile, shop: &Arc<Shop>, stt: Arc<dyn Stt>, tts: Arc<dyn Tts>) -> Tenant {
+    let fake = Arc::new(Fake(Arc::clone(shop)));
+    Tenant::new(profile, Engines { stt, llm: fake.clone(), tts }, fake)
 }
 
 /// A gateway with one such tenant, `rossi`.

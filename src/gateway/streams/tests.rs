@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use super::*;
 use crate::{
     audio::Rate,
-    call::{Outcome, Then, ToolSpec},
+    call::{Outcome, SttEvent, Then, ToolSpec},
     providers::{Heard, Llm, Stt, SttCapabilities, TtsCapabilities},
     tenant::{CallRecord, Engines, Profile, TenantId, ToolRun, Tools},
 };

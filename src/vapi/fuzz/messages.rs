@@ -1,4 +1,4 @@
-//! What strangers send to the doors for Vapi: any bytes, and objects with the words of the two messages in any place. Nothing
+//! What strangers send to the doors for Vapi: any bytes, and objects with the words of the messages in any place. Nothing
 //! panics, nothing that is read is longer than its bound, and what we answer can be read.
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -7,6 +7,8 @@ use super::super::{
     chunks::{Answer, Finish},
     question,
     tool_calls::{self, Answered, Asked, ID_MAX, Matter, NAME_MAX},
+    transcriber::{Channel, Sides, Start, Sure, response},
+    voice_request,
 };
 use crate::call::{
     Message,
@@ -16,7 +18,7 @@ use crate::call::{
 /// A value of JSON, as deep as the bytes allow.
 #[derive(Debug, Arbitrary)]
 enum Value<'a> {
-    /// A word of either message.
+    /// A word of any message.
     Word(u8),
     /// Any string.
     Text(&'a str),
@@ -34,8 +36,8 @@ enum Value<'a> {
     Inside(Box<Value<'a>>),
 }
 
-/// Words of both messages, so that random bytes get past the first line of a reader.
-const WORDS: [&str; 36] = [
+/// Words of all messages, so that random bytes get past the first line of a reader.
+const WORDS: [&str; 44] = [
     "message",
     "type",
     "tool-calls",
@@ -72,6 +74,14 @@ const WORDS: [&str; 36] = [
     "transferCall",
     "+390612345678",
     "{}",
+    "voice-request",
+    "sampleRate",
+    "16000.0",
+    "start",
+    "encoding",
+    "linear16",
+    "container",
+    "channels",
 ];
 
 /// Deeper values are nothing.
@@ -171,15 +181,51 @@ pub fn question(data: &[u8]) {
     });
 }
 
+/// A text to be spoken.
+pub fn voice_request(data: &[u8]) {
+    each(data, |json| {
+        let Ok(request) = voice_request::read(json) else { return };
+        assert!(request.text.reveal().chars().count() <= voice_request::TEXT_MAX);
+        assert!(voice_request::RATES.contains(&request.rate.hz()));
+    });
+}
+
+/// The description of a transcriber's sound, then the sound, in messages that are as long as the bytes say.
+pub fn transcriber(data: &[u8]) {
+    each(data, |json| {
+        let text = String::from_utf8_lossy(json);
+        let told = response(Channel::Customer, Sure::Final, &text);
+        let told: serde_json::Value = serde_json::from_str(&told).expect("what we answer is JSON");
+        assert_eq!(told["transcription"], *text, "what is told is told as it was");
+        let channels = Start::read(&text).map_or(2, |start| start.channels);
+        let (mut sides, mut rest, mut heard) = (Sides::new(channels), json, [0; 2]);
+        while let Some((length, after)) = rest.split_first() {
+            let (message, after) = after.split_at(usize::from(*length).min(after.len()));
+            rest = after;
+            for (heard, side) in heard.iter_mut().zip(sides.split(message)) {
+                assert_eq!(side.len() % 2, 0, "whole samples");
+                *heard += side.len();
+            }
+        }
+        assert!(heard[0] + heard[1] <= json.len() && (channels == 2 && heard[0] == heard[1] || heard[1] == 0));
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SEEDS: [&str; 3] = [
+    const SEEDS: [&str; 5] = [
+        r#"{"message":{"type":"voice-request","text":"Certo.<flush />","sampleRate":16000.0,"call":{"id":"c"}}}"#,
+        r#"{"type":"start","encoding":"linear16","container":"raw","sampleRate":16000,"channels":2}"#,
         r#"{"message":{"type":"tool-calls","call":{"id":"c","customer":{"number":"+39"}},"toolCallList":[{"id":"1","function":{"name":"book","arguments":"{\"a\":1}"}}],"toolWithToolCallList":[{"name":"book","toolCall":{"id":"1","parameters":{}}}]}}"#,
         r#"{"message":{"type":"function-call","functionCall":{"name":"book","parameters":{"plate":"AB123CD"}}}}"#,
         r#"{"model":"m","stream":true,"messages":[{"role":"user","content":[{"type":"text","text":"ciao"}]},{"role":"assistant","content":null,"tool_calls":[{"id":"1","function":{"name":"endCall","arguments":"{}"}}]}],"tools":[{"function":{"name":"endCall"}}],"call":{"id":"c"}}"#,
     ];
+
+    fn all(bytes: &[u8]) {
+        [server_message, question, voice_request, transcriber].iter().for_each(|target| target(bytes));
+    }
 
     /// Numbers that are the same each time.
     struct Chance(u64);
@@ -197,8 +243,7 @@ mod tests {
     fn a_stranger_may_send_anything() {
         let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
         for seed in SEEDS {
-            server_message(seed.as_bytes());
-            question(seed.as_bytes());
+            all(seed.as_bytes());
         }
         for round in 0..600 {
             let mut bytes = match round % 2 {
@@ -216,8 +261,7 @@ mod tests {
             if round % 2 == 1 {
                 bytes.insert(0, 0);
             }
-            server_message(&bytes);
-            question(&bytes);
+            all(&bytes);
         }
     }
 }
