@@ -13,7 +13,7 @@ use tokio::{
     sync::{Notify, mpsc},
 };
 
-use super::{limits, socket::Socket};
+use super::{limits, socket::Socket, tap::Listener};
 use crate::{audio::Format, tenant::TenantId, transport::Control};
 
 /// Whose call, and under which of the peer's ids.
@@ -62,6 +62,8 @@ pub(super) enum Errand {
     Back(Box<Socket<TcpStream>>),
     /// Somebody with the right to asks for something.
     Control(Control),
+    /// Somebody with the right to listens.
+    Listen(Listener),
 }
 
 impl Calls {
@@ -111,11 +113,11 @@ impl Calls {
         }
     }
 
-    /// Hands a control to the call of this id. Whether there is one, and it is not flooded.
-    pub(super) fn control(&self, tenant: &TenantId, id: &str, control: Control) -> bool {
+    /// Hands an errand to the call of this id. Whether there is one, and it is not flooded.
+    pub(super) fn tell(&self, tenant: &TenantId, id: &str, errand: Errand) -> bool {
         let lines = self.lines();
         let line = lines.get(&(tenant.clone(), Box::from(id)));
-        line.is_some_and(|line| line.errands.try_send(Errand::Control(control)).is_ok())
+        line.is_some_and(|line| line.errands.try_send(errand).is_ok())
     }
 
     /// How many there are.

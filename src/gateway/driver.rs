@@ -21,6 +21,7 @@ use super::{
     observe::Observer,
     socket::{Fault, Received, Socket},
     streams::Streams,
+    tap::{Listener, Tap},
     wire::Wire,
 };
 use crate::{
@@ -48,6 +49,8 @@ pub(super) struct Driver<'a> {
     active: &'a mut Active,
     /// The connection is lost: until when the call waits for another one.
     lost_until: Option<Instant>,
+    /// Who listens, while somebody does.
+    tap: Option<Box<Tap>>,
     /// How it is left, once it is.
     leave: Option<Leave>,
 }
@@ -84,7 +87,19 @@ impl<'a> Driver<'a> {
         active: &'a mut Active,
     ) -> Self {
         let (actions, todo) = (Actions::new(), Vec::new());
-        Self { call, wire, streams, observer, actions, todo, wake: None, active, lost_until: None, leave: None }
+        Self {
+            call,
+            wire,
+            streams,
+            observer,
+            actions,
+            todo,
+            wake: None,
+            active,
+            lost_until: None,
+            tap: None,
+            leave: None,
+        }
     }
 
     /// Answers, and goes on until the call is over. `first` is handed to the call right after the answer.
@@ -137,6 +152,7 @@ impl<'a> Driver<'a> {
                 Happened::CutOff => self.leave(Ending::Shutdown, CloseCode::Restart, "the gateway is shutting down"),
                 Happened::Said(input) => self.handle(now, input),
                 Happened::Errand(Errand::Back(socket)) => self.back(now, *socket),
+                Happened::Errand(Errand::Listen(listener)) => self.listen(listener),
                 Happened::Errand(Errand::Control(asked)) => self.handle(now, Input::Control(control(asked))),
                 Happened::Received(Received::Text(text)) => self.message(now, transport::Message::Text(&text)),
                 Happened::Received(Received::Binary(bytes)) => self.message(now, transport::Message::Binary(&bytes)),
@@ -196,6 +212,7 @@ impl<'a> Driver<'a> {
 
     /// Does what the call asked for, in order.
     fn act(&mut self) {
+        self.tap.take_if(|tap| tap.is_idle());
         let mut todo = std::mem::take(&mut self.todo);
         todo.extend(self.actions.drain());
         for action in todo.drain(..) {
@@ -207,10 +224,22 @@ impl<'a> Driver<'a> {
 
     fn act_on(&mut self, action: Action) {
         let sent = match action {
-            Action::Send { bytes, turn } => self.wire.audio(turn, self.actions.bytes(&bytes)),
+            Action::Send { bytes, turn } => {
+                let bytes = self.actions.bytes(&bytes);
+                if let Some(tap) = &mut self.tap {
+                    tap.ours(bytes);
+                }
+                self.wire.audio(turn, bytes)
+            }
             Action::Mark(mark) => self.wire.mark(mark),
             Action::Clear => return self.wire.clear(),
-            Action::Hear(samples) => return self.streams.hear(self.actions.samples(&samples)),
+            Action::Hear(samples) => {
+                let samples = self.actions.samples(&samples);
+                if let Some(tap) = &mut self.tap {
+                    tap.caller(samples);
+                }
+                return self.streams.hear(samples);
+            }
             Action::Commit(commit) => return self.streams.commit(commit),
             Action::Think(ask) => return self.streams.think(*ask),
             Action::Speak { turn, clause, text, aside } => return self.streams.speak(turn, clause, text, aside),
@@ -247,6 +276,16 @@ impl<'a> Driver<'a> {
         self.lost_until = Some(now + limits::AWAY_WAIT);
         self.handle(now, Input::LineLost);
         true
+    }
+
+    /// Somebody listens from now on.
+    fn listen(&mut self, listener: Listener) {
+        if self.tap.as_ref().is_none_or(|tap| tap.is_idle()) {
+            self.tap = Tap::new(self.wire.transport.line().speaks).ok().map(Box::new);
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.add(listener);
+        }
     }
 
     /// The peer is back.

@@ -8,6 +8,7 @@
 //! | `POST`, `GET /assistant` and `GET`, `PATCH`, `DELETE /assistant/{id}` | stored assistants |
 //! | `GET /{call}/transport?t=` | the client's WebSocket |
 //! | `POST /{call}/control?t=` | live control |
+//! | `GET /{call}/listen?t=` | a WebSocket with both sides as stereo; `&channels=1`: mixed |
 //!
 //! A refusal has Vapi's shape and words, because its official clients read them; it is never a 5xx, which they would take
 //! for a reason to create the call again.
@@ -23,24 +24,28 @@ use jiff::Timestamp;
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::SecretString;
 use serde::Serialize;
-use tokio::time::sleep;
+use tokio::{sync::mpsc, time::sleep};
 
 use super::{
     Shared, Step,
     accept::Connection,
     answer::{Answer, Refused, typed},
-    body, limits,
+    body,
+    calls::Errand,
+    limits,
+    listen::{self, Sides},
     metrics::{self, Refusal as Why},
     minutes::MinuteTaker,
     query,
     route::{bearer, find, text, upgradable, upgrade},
     session::{self, Arrival},
+    tap::PIECES_WAITING_MAX,
 };
 use crate::{
     tenant::Tenant,
-    transport::{Transport, VapiServer, vapi::parse_control},
+    transport::{Control, Transport, VapiServer, vapi::parse_control},
     vapi::{
-        assistant::{Assistant, Shop},
+        assistant::{Assistant, Monitoring, Shop},
         call::{CallObject, CreateCall, DeleteCall, ListCalls, Refusal, Status, UpdateCall},
         switchboard::{Addresses, CONNECT_WAIT, Connecting, New},
     },
@@ -203,7 +208,7 @@ impl Rest<'_> {
         for id in &ids {
             let Ok(call) = board.delete_call(id) else { continue };
             if call.status == Status::InProgress {
-                self.shared.calls.control(self.tenant.id(), id, crate::transport::Control::End);
+                self.shared.calls.tell(self.tenant.id(), id, Errand::Control(Control::End));
             }
             shown = shown.or(Some(call));
         }
@@ -245,17 +250,60 @@ pub(super) fn transport(
     upgrade(request, connection, &key, move |socket| session::run(shared, socket, arrival))
 }
 
+/// Somebody who listens to a call under way.
+pub(super) fn listener(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+    connection: Arc<Connection>,
+    tenant: &str,
+    call: &str,
+) -> Answer {
+    let may = |monitoring: Monitoring| (monitoring.listen, monitoring.listen_authenticated);
+    let tenant = match monitored(&shared, &request, tenant, call, may) {
+        Ok(tenant) => tenant,
+        Err(answer) => return answer,
+    };
+    let key = match upgradable(&request) {
+        Ok(key) => key,
+        Err(refused) => return refused.answer(),
+    };
+    let pairs = query::pairs(request.uri().query().unwrap_or(""));
+    let sides = if query::value(&pairs, "channels") == Some("1") { Sides::Mixed } else { Sides::Apart };
+    let (sender, heard) = mpsc::channel(PIECES_WAITING_MAX);
+    if !shared.calls.tell(tenant.id(), call, Errand::Listen(sender)) {
+        return FLOODED.answer();
+    }
+    upgrade(request, connection, &key, move |socket| listen::run(shared, socket, heard, sides))
+}
+
+/// The tenant of a call under way, for who has its address, and a key where the assistant wants one.
+fn monitored(
+    shared: &Shared,
+    request: &Request<Incoming>,
+    tenant: &str,
+    call: &str,
+    may: impl FnOnce(Monitoring) -> (bool, bool),
+) -> Result<Arc<Tenant>, Answer> {
+    let pairs = query::pairs(request.uri().query().unwrap_or(""));
+    let tenant = find(shared, tenant).map_err(|_| NO_CALL.answer())?;
+    let open = query::value(&pairs, "t").and_then(|guess| tenant.switchboard().monitored(call, guess));
+    let (allowed, authenticated) = open.map_or((false, false), |fitted| may(fitted.monitoring));
+    if !allowed {
+        return Err(NO_CALL.answer());
+    }
+    if authenticated && !bearer(request.headers()).is_some_and(|guess| tenant.profile().tokens.hold(guess)) {
+        return Err(refused(&Refusal::unauthorised()));
+    }
+    Ok(tenant)
+}
+
 /// Live control of a call under way.
 pub(super) async fn control(shared: Arc<Shared>, request: Request<Incoming>, tenant: &str, call: &str) -> Answer {
-    let pairs = query::pairs(request.uri().query().unwrap_or(""));
-    let Ok(tenant) = find(&shared, tenant) else { return NO_CALL.answer() };
-    let open = query::value(&pairs, "t").and_then(|guess| tenant.switchboard().monitored(call, guess));
-    let Some(fitted) = open.filter(|fitted| fitted.monitoring.control) else { return NO_CALL.answer() };
-    if fitted.monitoring.control_authenticated
-        && !bearer(request.headers()).is_some_and(|guess| tenant.profile().tokens.hold(guess))
-    {
-        return refused(&Refusal::unauthorised());
-    }
+    let may = |monitoring: Monitoring| (monitoring.control, monitoring.control_authenticated);
+    let tenant = match monitored(&shared, &request, tenant, call, may) {
+        Ok(tenant) => tenant,
+        Err(answer) => return answer,
+    };
     let body = match body::whole(request.into_body(), crate::transport::TEXT_BYTES_MAX, UNREADABLE).await {
         Ok(body) => body,
         Err(refused) => return refused.answer(),
@@ -263,7 +311,7 @@ pub(super) async fn control(shared: Arc<Shared>, request: Request<Incoming>, ten
     let Some(control) = std::str::from_utf8(&body).ok().and_then(|json| parse_control(json).ok()) else {
         return NO_CONTROL.answer();
     };
-    if shared.calls.control(tenant.id(), call, control) {
+    if shared.calls.tell(tenant.id(), call, Errand::Control(control)) {
         typed(StatusCode::OK, "application/json", "{}".to_owned())
     } else {
         FLOODED.answer()

@@ -155,6 +155,7 @@ pub(super) async fn route(shared: Arc<Shared>, request: Request<Incoming>, conne
         ["vapi", tenant, "assistant"] => platform::rest(shared, tenant, Asked::Assistants, request).await,
         ["vapi", tenant, "assistant", id] => platform::rest(shared, tenant, Asked::Assistant(id), request).await,
         ["vapi", tenant, call, "transport"] if get => platform::transport(shared, request, connection, tenant, call),
+        ["vapi", tenant, call, "listen"] if get => platform::listener(shared, request, connection, tenant, call),
         ["vapi", tenant, call, "control"] if post => platform::control(shared, request, tenant, call).await,
         ["vapi", tenant, "voice"] if post => vapi::mouth(shared, tenant, request).await,
         ["vapi", tenant, "transcriber"] if get => vapi::ears(shared, tenant, request, connection),
