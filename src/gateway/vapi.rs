@@ -61,6 +61,9 @@ const NO_QUESTION: Refused = Refused {
 /// The header in which Vapi says the id of the call as well.
 const CALL_HEADER: &str = "x-call-id";
 
+/// The type of raw samples.
+const PCM: &str = "application/octet-stream";
+
 /// A server message: runs the tools it asks for. Every other message is answered with nothing.
 pub(super) async fn hands(shared: Arc<Shared>, tenant: &str, request: Request<Incoming>) -> Answer {
     let (tenant, headers, body) = match let_in(&shared, tenant, request).await {
@@ -173,7 +176,7 @@ pub(super) async fn mouth(shared: Arc<Shared>, tenant: &str, request: Request<In
     let under_way = shared.calls.begin(tenant.id(), None);
     let mut pieces = mouth::speak(&tenant, request);
     let first = match pieces.next().await {
-        Some(Piece::Sound(first)) => Some(first),
+        Some(Piece::Sound(first)) => first,
         Some(Piece::Failed(error)) => {
             complain(Engine::Tts, &error);
             return mute(&error).answer();
@@ -182,7 +185,8 @@ pub(super) async fn mouth(shared: Arc<Shared>, tenant: &str, request: Request<In
             mouth_panicked();
             return MUTE.answer();
         }
-        None => None,
+        // There is nothing to say.
+        None => return streamed(PCM, stream::empty().boxed()),
     };
     let rest = pieces.filter_map(move |piece| {
         let _ = &under_way;
@@ -200,7 +204,7 @@ pub(super) async fn mouth(shared: Arc<Shared>, tenant: &str, request: Request<In
         };
         async move { sound }
     });
-    streamed("application/octet-stream", stream::iter(first).chain(rest).boxed())
+    streamed(PCM, stream::iter([first]).chain(rest).boxed())
 }
 
 fn mouth_panicked() {

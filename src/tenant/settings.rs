@@ -9,7 +9,7 @@
 //! [providers]     # the engines
 //! [limits]        # calls_max
 //! [twilio]        # auth_token, public_url
-//! [vapi]          # tools_wait_s, public_url, hmac
+//! [vapi]          # tools_wait_s, transcribe_assistant, public_url, hmac
 //! ```
 
 use std::sync::Arc;
@@ -318,6 +318,7 @@ mod tests {
             check("[call]\n", &format!("{table}\n[call]\n"), expected);
         };
         check("[vapi]\ntools_wait_s = 19", &[]);
+        check("[vapi]\ntranscribe_assistant = true", &[]);
         check("[vapi]\ntools_wait_s = 0", &["vapi.tools_wait_s: 0 is out of range"]);
         check("[vapi]\npublic_url = \"http://x\"", &["vapi.public_url: is no address that Vapi can reach"]);
         check("[vapi.hmac]\nsecret_key = \"segreto\"", &[]);

@@ -376,6 +376,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::language::Language;
 
     const EXAMPLE: &str = include_str!("../../config/tenants/officina-rossi.toml");
 
@@ -447,10 +448,19 @@ mod tests {
         assert!(phrases.contains(&json!("va bene")) && !phrases.contains(&json!("okay then")));
         let stop = ours["stopSpeakingPlan"]["interruptionPhrases"].as_array().unwrap();
         assert!(stop.contains(&json!("aspetti")));
-        let never = EXAMPLE.replace("[call]\n", "[call]\ninterruption = { policy = \"never\" }\n");
+        let never = EXAMPLE.replace("policy = \"words\"", "policy = \"never\"");
         let never = described(&never, Doors::ALL);
         assert_eq!(never["stopSpeakingPlan"]["numWords"], 10);
         assert_eq!(never["firstMessageInterruptionsEnabled"], false);
+    }
+
+    #[test]
+    fn both_languages_have_what_is_said_and_heard() {
+        for language in [Language::Italian, Language::English] {
+            for key in ["vapi.now", "vapi.interruptions"] {
+                assert!(language.phrases().has(key), "{key} is missing in {}", language.code());
+            }
+        }
     }
 
     #[test]

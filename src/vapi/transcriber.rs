@@ -79,6 +79,9 @@ impl Start {
     }
 }
 
+/// Bytes of a side that are kept for the next message: a sixth of a second at 48 kHz, more than a frame at any rate.
+const KEPT_MAX: usize = 16 << 10;
+
 /// Takes the sides of a call apart, out of messages of any length.
 #[derive(Debug)]
 pub struct Sides {
@@ -102,7 +105,11 @@ impl Sides {
     /// next message.
     pub fn split(&mut self, bytes: &[u8]) -> [&[u8]; 2] {
         let size = 2 * self.channels;
-        self.apart.iter_mut().for_each(Vec::clear);
+        for side in &mut self.apart {
+            side.clear();
+            // A whole recording in one message is not paid for until the end of the call.
+            side.shrink_to(KEPT_MAX);
+        }
         let missing = (size - self.len) % size;
         let (head, bytes) = bytes.split_at(missing.min(bytes.len()));
         self.kept[self.len..self.len + head.len()].copy_from_slice(head);
