@@ -79,10 +79,16 @@ impl Call {
         }
         let fillers: Vec<&str> = self.phrases.list("call.fillers").collect();
         let Some(text) = fillers.get(reply.fillers as usize % fillers.len().max(1)) else { return };
-        let (turn, text) = (reply.turn, text.to_string());
-        let clause = reply.aside(&text);
+        let text = text.to_string();
+        actions.push(Action::Tell(Event::Late(reply.turn)));
+        self.say_aside(now, text, actions);
+    }
+
+    /// Says something in place of an answer that is awaited.
+    pub(super) fn say_aside(&mut self, now: Instant, text: String, actions: &mut Actions) {
+        let Some(reply) = &mut self.reply else { return };
+        let (turn, clause) = (reply.turn, reply.aside(&text));
         reply.patience_from = Some(now);
-        actions.push(Action::Tell(Event::Late(turn)));
         actions.push(Action::Speak { turn, clause, text, aside: true });
     }
 

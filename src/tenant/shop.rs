@@ -17,9 +17,9 @@ use crate::{
     call::{self, clauses},
     language::Language,
     providers::{Say, phrases, settings::Engines},
-    store::Store,
+    store::{MemoryStore, Reports, Store},
     transport::twilio_signature::Verifier,
-    vapi::{Kept, Vapi},
+    vapi::{Kept, Vapi, webhooks::Outbox},
 };
 
 /// Whether a text answers a question completely, as the trade reads it: what a [`Setup`](call::Setup) is told.
@@ -103,6 +103,8 @@ pub struct Tenant {
     writes: Arc<Writes>,
     /// What is kept of its calls that live at Vapi; shared likewise.
     at_vapi: Arc<Kept>,
+    /// What it owes to servers of its customers; shared likewise.
+    outbox: Arc<Outbox>,
 }
 
 /// Counts the writes under way, so that a shutdown waits for them.
@@ -119,18 +121,23 @@ pub(crate) struct Writes {
 pub(crate) struct Write(Arc<Writes>);
 
 impl Tenant {
-    /// A tenant that nobody has called yet.
+    /// A tenant that nobody has called yet. What it owes to servers is kept as long as the process lives.
     pub fn new(profile: Profile, engines: Engines, tools: Arc<dyn Tools>) -> Self {
+        Self::owing(profile, engines, tools, Arc::new(MemoryStore::new()))
+    }
+
+    fn owing(profile: Profile, engines: Engines, tools: Arc<dyn Tools>, reports: Arc<dyn Reports>) -> Self {
         let (admission, writes, at_vapi) = (Admission::new(), Arc::default(), Arc::default());
-        Self { profile, engines, tools, admission, writes, at_vapi }
+        let outbox = Arc::new(Outbox::new(reports, booking::TenantId::new(profile.id.as_str())));
+        Self { profile, engines, tools, admission, writes, at_vapi, outbox }
     }
 
     /// The shop that these settings describe, with these engines and books.
     pub fn of(settings: Settings, engines: Engines, books: Arc<dyn Store>) -> Self {
         let Settings { profile, shop, providers: _ } = settings;
         let named = booking::TenantId::new(profile.id.as_str());
-        let desk = Arc::new(Desk::new(shop, books, named, profile.call.language));
-        Self::new(profile, engines, Arc::new(desk))
+        let desk = Arc::new(Desk::new(shop, Arc::clone(&books), named, profile.call.language));
+        Self::owing(profile, engines, Arc::new(desk), books)
     }
 
     /// The same shop with other settings: its calls and writes under way still count.
@@ -139,6 +146,7 @@ impl Tenant {
         self.admission = Arc::clone(&former.admission);
         self.writes = Arc::clone(&former.writes);
         self.at_vapi = Arc::clone(&former.at_vapi);
+        self.outbox = Arc::clone(&former.outbox);
         self.profile.vapi.door.succeed(&former.profile.vapi.door);
         self
     }
@@ -183,6 +191,11 @@ impl Tenant {
     /// What is kept of its calls that live at Vapi.
     pub fn at_vapi(&self) -> &Kept {
         &self.at_vapi
+    }
+
+    /// What it owes to servers of its customers.
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
     }
 
     /// Begins a write.

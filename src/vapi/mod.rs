@@ -12,6 +12,9 @@
 //! | [`call`] | the call object, its artifact, the requests that create, change, list and delete calls |
 //! | [`server_message`] | what a customer's server URL is told and asked, and what it answers |
 //!
+//! [`webhooks`] sends the last of these, and waits for the answers; [`assistant_tools`] are the tools of an assistant in one
+//! call, most of which are asked for in that way.
+//!
 //! [`auth`] is about who is who, in both directions. Documents and messages are read and written without a clock or a
 //! socket; mistakes in what strangers send are [`Violations`], all of them at once, in the words of Vapi's own API, and
 //! nothing is refused for a field we do not know. What serves a tenant runs its tools and asks its model, and knows no
@@ -30,6 +33,8 @@ pub mod tool_calls;
 pub mod fuzz;
 
 #[cfg(feature = "gateway")]
+pub mod assistant_tools;
+#[cfg(feature = "gateway")]
 pub mod brain;
 #[cfg(feature = "gateway")]
 pub mod hands;
@@ -43,6 +48,8 @@ mod runs;
 mod settings;
 #[cfg(feature = "gateway")]
 mod thread;
+#[cfg(feature = "gateway")]
+pub mod webhooks;
 
 pub use read::Violations;
 #[cfg(feature = "gateway")]

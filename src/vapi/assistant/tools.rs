@@ -25,6 +25,16 @@ pub struct Tool {
     pub written: Map<String, Value>,
 }
 
+impl Tool {
+    /// The server of its own.
+    pub fn server(&self) -> Option<&Server> {
+        match &self.does {
+            Does::Ask(server) => server.as_ref(),
+            Does::End | Does::Transfer(_) => None,
+        }
+    }
+}
+
 /// Who does what a tool is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Does {
