@@ -123,13 +123,16 @@ pub(crate) struct Write(Arc<Writes>);
 impl Tenant {
     /// A tenant that nobody has called yet. What it owes to servers is kept as long as the process lives.
     pub fn new(profile: Profile, engines: Engines, tools: Arc<dyn Tools>) -> Self {
-        Self::owing(profile, engines, tools, Arc::new(MemoryStore::new()))
+        let (admission, writes, at_vapi) = (Admission::new(), Arc::default(), Arc::default());
+        let outbox = Arc::new(Outbox::new(Arc::new(MemoryStore::new()), booking::TenantId::new(profile.id.as_str())));
+        Self { profile, engines, tools, admission, writes, at_vapi, outbox }
     }
 
-    fn owing(profile: Profile, engines: Engines, tools: Arc<dyn Tools>, reports: Arc<dyn Reports>) -> Self {
-        let (admission, writes, at_vapi) = (Admission::new(), Arc::default(), Arc::default());
-        let outbox = Arc::new(Outbox::new(reports, booking::TenantId::new(profile.id.as_str())));
-        Self { profile, engines, tools, admission, writes, at_vapi, outbox }
+    /// The same tenant, with what it owes to servers kept here.
+    #[must_use]
+    pub fn owing(mut self, reports: Arc<dyn Reports>) -> Self {
+        self.outbox = Arc::new(Outbox::new(reports, booking::TenantId::new(self.profile.id.as_str())));
+        self
     }
 
     /// The shop that these settings describe, with these engines and books.
@@ -137,7 +140,7 @@ impl Tenant {
         let Settings { profile, shop, providers: _ } = settings;
         let named = booking::TenantId::new(profile.id.as_str());
         let desk = Arc::new(Desk::new(shop, Arc::clone(&books), named, profile.call.language));
-        Self::owing(profile, engines, Arc::new(desk), books)
+        Self::new(profile, engines, Arc::new(desk)).owing(books)
     }
 
     /// The same shop with other settings: its calls and writes under way still count.

@@ -58,7 +58,7 @@ pub(crate) struct VapiTable {
 /// `[vapi.hmac]`, and a credential of type `hmac`: the fields of Vapi's own credential.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct HmacTable {
+pub(crate) struct HmacTable {
     secret_key: Key,
     #[serde(default = "sha256")]
     algorithm: Algorithm,
@@ -116,7 +116,7 @@ impl VapiTable {
             arguments: self.tool_arguments,
             credentials: self.credentials,
         };
-        vapi.webhooks = Webhooks::new(webhooks::check(written, problems));
+        vapi.webhooks = webhooks::check(written, problems);
         vapi
     }
 }

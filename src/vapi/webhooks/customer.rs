@@ -100,12 +100,16 @@ impl Customer {
     /// Tells the server, if it wants to know: behind what was told before, and without waiting for it.
     pub fn tell(&self, body: &Body<'_>) {
         let inner = &self.0;
-        let body = match *body {
-            // Those who want last words only know them by another name.
-            Body::Transcript(words) if words.is_last() && !inner.wanted.has_kind(Kind::Transcript) => {
-                &Body::FinalTranscript(words)
-            }
-            _ => body,
+        let last;
+        // Those who want last words only know them by another name.
+        let body = if let Body::Transcript(words) = body
+            && words.is_last()
+            && !inner.wanted.has_kind(Kind::Transcript)
+        {
+            last = Body::FinalTranscript(*words);
+            &last
+        } else {
+            body
         };
         if inner.server.is_some() && inner.wanted.has_kind(body.kind()) {
             let written = (inner.wrap)(body);

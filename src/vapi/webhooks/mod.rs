@@ -26,7 +26,6 @@ pub use customer::{Customer, Late, ToolAnswer, Wrap};
 pub use outbox::{Outbox, deliver};
 pub use post::{Fault, Webhooks};
 pub(crate) use settings::CredentialTable;
-use settings::ServerSettings;
 pub(super) use settings::{Written, check};
 
 use crate::transport::vapi::Kind;

@@ -11,14 +11,14 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
 use super::{
-    ServerSettings, inside,
+    inside,
     shown::{Kept, Shown, now_s},
 };
 use crate::{
     providers::tls,
     vapi::{
         assistant::Server,
-        auth::{Credential, Request, SECRET_HEADER},
+        auth::{Credential, Request},
         server_message::{ANSWER_BYTES_MAX, ArgumentsForm},
     },
 };
@@ -106,11 +106,29 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// With these settings.
-    pub(in crate::vapi) fn new(settings: ServerSettings) -> Self {
-        let ServerSettings { server, credentials, allow_private, arguments } = settings;
-        let credentials = credentials.into_iter().map(|(name, credential)| (name, Shown::new(credential))).collect();
-        Self { server, credentials, allow_private, arguments, client: OnceLock::new() }
+    /// Messages go here that no assistant has a server for.
+    #[must_use]
+    pub fn to(self, server: Server) -> Self {
+        Self { server: Some(server), ..self }
+    }
+
+    /// Servers that name this credential are shown it.
+    #[must_use]
+    pub fn showing(mut self, name: impl Into<String>, credential: Credential) -> Self {
+        self.credentials.insert(name.into(), Shown::new(credential));
+        self
+    }
+
+    /// Tools' arguments are written like this.
+    #[must_use]
+    pub fn writing(self, arguments: ArgumentsForm) -> Self {
+        Self { arguments, ..self }
+    }
+
+    /// Servers may be in our own network. Only where all who write assistants may see what is there.
+    #[must_use]
+    pub fn reaching_inside(self) -> Self {
+        Self { allow_private: true, ..self }
     }
 
     /// The server of the tenant itself.

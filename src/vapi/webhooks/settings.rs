@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
+use super::Webhooks;
 use crate::{
     providers::Key,
     tenant::Problem,
@@ -18,15 +19,6 @@ use crate::{
 
 /// The longest that a server may take, in seconds.
 const TIMEOUT_MAX_S: u64 = 300;
-
-/// Settings without mistakes.
-#[derive(Debug, Default)]
-pub(in crate::vapi) struct ServerSettings {
-    pub(super) server: Option<Server>,
-    pub(super) credentials: BTreeMap<String, Credential>,
-    pub(super) allow_private: bool,
-    pub(super) arguments: ArgumentsForm,
-}
 
 /// As they are written.
 #[derive(Debug, Default)]
@@ -72,13 +64,13 @@ pub(crate) struct OAuth2Table {
 }
 
 /// Checks what was read. A mistake is told, and leaves the default.
-pub(in crate::vapi) fn check(written: Written, problems: &mut Vec<Problem>) -> ServerSettings {
-    let mut credentials = BTreeMap::new();
+pub(in crate::vapi) fn check(written: Written, problems: &mut Vec<Problem>) -> Webhooks {
+    let mut webhooks = Webhooks::default().writing(written.arguments);
     for (name, table) in written.credentials {
         let path = format!("vapi.credentials.{name}");
         // One that is wrong is told of itself; who names it is not told that it is missing.
         let credential = table.checked(&path, problems).unwrap_or(Credential::None);
-        credentials.insert(name, credential);
+        webhooks = webhooks.showing(name, credential);
     }
     let mut server = None;
     if let Some(url) = &written.server_url {
@@ -89,7 +81,7 @@ pub(in crate::vapi) fn check(written: Written, problems: &mut Vec<Problem>) -> S
         }
     }
     if let Some(name) = &written.server_credential
-        && !credentials.contains_key(name)
+        && !webhooks.knows(name)
     {
         let fix = format!("add [vapi.credentials.{name}]");
         problems.push(Problem::new("vapi.server_credential", "is not in vapi.credentials", fix));
@@ -104,8 +96,13 @@ pub(in crate::vapi) fn check(written: Written, problems: &mut Vec<Problem>) -> S
         server.credential = written.server_credential;
         server.timeout = written.server_timeout_s.map_or(server.timeout, Duration::from_secs);
     }
-    let Written { allow_private, arguments, .. } = written;
-    ServerSettings { server, credentials, allow_private, arguments }
+    if written.allow_private {
+        webhooks = webhooks.reaching_inside();
+    }
+    match server {
+        Some(server) => webhooks.to(server),
+        None => webhooks,
+    }
 }
 
 impl CredentialTable {
