@@ -17,7 +17,7 @@ use std::{future::pending, sync::Arc, time::Duration};
 use futures_util::{FutureExt, future::BoxFuture};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     assistant::{Does, Tool, When},
@@ -31,6 +31,10 @@ use crate::{
 
 /// Hands something to the call that the tools are of. Does not wait.
 pub type Hand = Arc<dyn Fn(Control) + Send + Sync>;
+
+/// The longest that a result is waited for: a call waits no longer than half a minute for any tool, and what comes after that
+/// would be lost. So it becomes a note.
+const WAIT_MAX: Duration = Duration::from_secs(28);
 
 /// Between two sentences about a tool that is late.
 const DELAYED_APART: Duration = Duration::from_millis(2_500);
@@ -145,7 +149,9 @@ impl Inner {
         let (asks, late) = ([(&ask, tool)], self.late());
         let answer = tokio::select! {
             biased;
-            mut answers = self.customer.tool_calls(&asks, &late) => answers.pop().unwrap_or(ToolAnswer::NoServer),
+            answers = timeout(WAIT_MAX, self.customer.tool_calls(&asks, &late)) => {
+                answers.map_or(ToolAnswer::Late, |mut answers| answers.pop().unwrap_or(ToolAnswer::NoServer))
+            }
             never = self.say_that_it_is_late(tool) => match never {},
         };
         match answer {

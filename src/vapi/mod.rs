@@ -12,8 +12,8 @@
 //! | [`call`] | the call object, its artifact, the requests that create, change, list and delete calls |
 //! | [`server_message`] | what a customer's server URL is told and asked, and what it answers |
 //!
-//! [`webhooks`] sends the last of these, and waits for the answers; [`assistant_tools`] are the tools of an assistant in one
-//! call, most of which are asked for in that way.
+//! [`webhooks`] sends the last of these and waits for the answers, and is the only room in here that dials anybody;
+//! [`assistant_tools`] are the tools of an assistant in one call, most of which are asked for in that way.
 //!
 //! [`auth`] is about who is who, in both directions. Documents and messages are read and written without a clock or a
 //! socket; mistakes in what strangers send are [`Violations`], all of them at once, in the words of Vapi's own API, and

@@ -83,7 +83,7 @@ impl Server {
     }
 
     /// To be kept beside what it is owed, with its secrets. When it is asked again is not its own affair then.
-    pub(in crate::vapi) fn stored(&self) -> String {
+    pub fn stored(&self) -> String {
         let headers: Map<_, _> =
             self.headers.iter().map(|(name, value)| (name.clone(), value.reveal().as_str().into())).collect();
         json!({
@@ -94,7 +94,7 @@ impl Server {
     }
 
     /// What was kept.
-    pub(in crate::vapi) fn from_stored(stored: &str) -> Option<Self> {
+    pub fn from_stored(stored: &str) -> Option<Self> {
         let (written, wrong) = (serde_json::from_str::<Map<_, _>>(stored).ok()?, Wrong::default());
         let server = Self::read(&Reader::new(&written, "server.", &wrong));
         wrong.or(server).ok()?

@@ -122,6 +122,11 @@ pub(super) fn without_effect(assistant: &Map<String, Value>, warnings: &mut Warn
                     ));
                 }
             }
+            if fields.get("blocking") == Some(&Value::Bool(true)) {
+                warnings.add(format!(
+                    "model.tools.{at}.messages.{message}.blocking has no effect: the tool does not wait until it was heard"
+                ));
+            }
         }
     }
 }
@@ -240,11 +245,12 @@ mod tests {
         assert_eq!(told(json!({"type": "function"})), ["model.tools.0.function.name must be a string"]);
         assert_eq!(told(json!({"type": "sms"})), [""; 0]);
 
-        let assistant =
-            json!({"model": {"tools": [{"type": "sms"}, {"type": "endCall", "messages": [{"conditions": [1]}]}]}});
+        let message = json!({"conditions": [1], "blocking": true});
+        let assistant = json!({"model": {"tools": [{"type": "sms"}, {"type": "endCall", "messages": [message]}]}});
         let mut warnings = Warnings::default();
         without_effect(assistant.as_object().unwrap(), &mut warnings);
         let fields: Vec<_> = warnings.list().iter().map(|it| it.split(' ').next().unwrap()).collect();
-        assert_eq!(fields, ["model.tools.0", "model.tools.1.messages.0.conditions"]);
+        let messages = ["model.tools.1.messages.0.conditions", "model.tools.1.messages.0.blocking"];
+        assert_eq!(fields, ["model.tools.0", messages[0], messages[1]]);
     }
 }

@@ -272,7 +272,7 @@ async fn answered(request: RequestBuilder) -> Result<Reply, Fault> {
 
 /// Sets a header. What cannot stand in one was refused where it was read; an id of a peer's may still be anything.
 fn put(headers: &mut HeaderMap, name: &str, value: &str, secret: bool) {
-    if let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+    if let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value.as_bytes())) {
         value.set_sensitive(secret);
         headers.insert(name, value);
     }
