@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 
 use super::{at, customer, here, server::Server, status, vapi_shop::wait};
 
-/// A store for which every attempt is due, and that tells what was done.
+/// A store for which the second attempt is due at once, and that tells what is done with.
 #[derive(Debug)]
 struct Hurried {
     store: Arc<dyn Reports>,
@@ -47,8 +47,8 @@ impl Reports for Hurried {
         let owed = self.store.owed(tenant, limit);
         async move {
             let mut owed = owed.await?;
-            // Not those of a call that has not tried yet.
-            owed.iter_mut().filter(|owed| owed.attempts > 0).for_each(|owed| owed.next = Timestamp::UNIX_EPOCH);
+            // The attempt after the call's own; what comes after that waits as it would.
+            owed.iter_mut().filter(|owed| owed.attempts == 1).for_each(|owed| owed.next = Timestamp::UNIX_EPOCH);
             owed.sort_by_key(|owed| owed.next);
             Ok(owed)
         }

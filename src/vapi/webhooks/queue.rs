@@ -104,12 +104,11 @@ mod tests {
 
     #[test]
     fn the_order_is_kept_and_bytes_count() {
-        static BIG: [u8; BYTES_MAX] = [b' '; BYTES_MAX];
         let mut queue = Queue::default();
         queue.push(message(Kind::StatusUpdate, false, b"1"));
         queue.push(message(Kind::ConversationUpdate, false, b"2"));
         queue.push(message(Kind::Transcript, true, b"3"));
-        let big = message(Kind::ConversationUpdate, false, &BIG);
+        let big = Waiting { body: vec![b' '; BYTES_MAX].into(), ..message(Kind::ConversationUpdate, false, b"") };
         assert_eq!(
             queue.push(big),
             [Kind::Transcript, Kind::ConversationUpdate, Kind::ConversationUpdate],
