@@ -176,6 +176,7 @@ impl World {
     fn desk_runs(&mut self, tool: u32, ask: ToolAsk) {
         println!("{:>8}  {} {}", "desk", ask.name, ask.arguments);
         let run = ToolRun {
+            id: ask.id,
             name: ask.name,
             arguments: ask.arguments,
             caller: Some(Pii::new("+393331234567".into())),

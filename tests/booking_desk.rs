@@ -14,7 +14,7 @@ use pronto::{
     call::Then,
     language::Language,
     privacy::Pii,
-    store::{Answer, CallRecord, MemoryStore, Store, StoreError},
+    store::{Answer, CallRecord, MemoryStore, Owed, Owing, Reports, Store, StoreError},
     tenant::{Desk, ToolRun},
 };
 use serde_json::{Value, json};
@@ -29,6 +29,7 @@ fn desk(language: Language) -> Desk {
 
 fn run_at(desk: &Desk, now: Zoned, name: &str, arguments: Value) -> (Value, Then) {
     let run = ToolRun {
+        id: String::new(),
         name: name.into(),
         arguments: arguments.to_string(),
         caller: Some(Pii::new("+393471234567".into())),
@@ -106,6 +107,7 @@ fn the_same_wish_twice_changes_nothing_twice() {
     assert_eq!(run(&desk, "book_appointment", again), first);
     // From a number that is withheld.
     let anonymous = ToolRun {
+        id: String::new(),
         name: "book_appointment".into(),
         arguments: booking("2026-04-14T09:30", "AB123CD").to_string(),
         caller: Some(Pii::new("anonymous".into())),
@@ -265,6 +267,21 @@ impl Fragile {
     }
 }
 
+impl Reports for Fragile {
+    fn owe<'a>(&'a self, tenant: &'a TenantId, report: &'a Owed) -> Answer<'a, Owing> {
+        self.books.owe(tenant, report)
+    }
+    fn owed<'a>(&'a self, tenant: &'a TenantId, limit: usize) -> Answer<'a, Vec<Owed>> {
+        self.books.owed(tenant, limit)
+    }
+    fn claim<'a>(&'a self, tenant: &'a TenantId, call: &'a str, attempt: u32, next: Timestamp) -> Answer<'a, bool> {
+        self.books.claim(tenant, call, attempt, next)
+    }
+    fn settle<'a>(&'a self, tenant: &'a TenantId, call: &'a str, at: Timestamp) -> Answer<'a, bool> {
+        self.books.settle(tenant, call, at)
+    }
+}
+
 impl Store for Fragile {
     fn book<'a>(&'a self, tenant: &'a TenantId, order: &'a Order) -> Answer<'a, Result<Kept, Refusal>> {
         self.or(self.books.book(tenant, order))
@@ -347,6 +364,7 @@ fn nothing_of_the_caller_is_in_what_is_printed() {
     let desk = desk(Language::Italian);
     run(&desk, "book_appointment", booking("2026-04-14T09:00", "AB123CD"));
     let run = ToolRun {
+        id: String::new(),
         name: "book_appointment".into(),
         arguments: booking("2026-04-14T09:00", "AB123CD").to_string(),
         caller: Some(Pii::new("+393471234567".into())),

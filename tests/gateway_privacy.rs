@@ -101,6 +101,7 @@ async fn nothing_of_the_caller_is_in_the_log_when_the_books_are_gone() {
     let books = Arc::clone(&store) as Arc<dyn Store>;
     let desk = Desk::new(Arc::new(Shop::example()), books, TenantId::new("rossi"), Language::Italian);
     let run = ToolRun {
+        id: String::new(),
         name: "book_appointment".into(),
         arguments: r#"{"service":"tagliando","start":"2026-04-14T09:00","name":"Ottavia Serafini","plate":"ZZ987YX"}"#
             .into(),

@@ -73,6 +73,7 @@ async fn a_crowd_wants_the_last_slot(store: Arc<dyn Store>) {
             let desk = Arc::clone(&desk);
             tokio::spawn(async move {
                 let run = ToolRun {
+                    id: String::new(),
                     name: "book_appointment".into(),
                     arguments: json!({"service": "tagliando", "start": "2026-04-14T09:00", "name": "Mario Rossi",
                         "plate": format!("AB{number:03}CD")})
@@ -469,6 +470,7 @@ async fn a_locked_file_is_named_and_the_desk_says_so() {
     let desk =
         Desk::new(Arc::new(Shop::example()), Arc::clone(&store) as Arc<dyn Store>, tenant.clone(), Language::Italian);
     let run = ToolRun {
+        id: String::new(),
         name: "book_appointment".into(),
         arguments:
             json!({"service": "tagliando", "start": "2026-04-14T09:00", "name": "Mario Rossi", "plate": "AB123CD"})

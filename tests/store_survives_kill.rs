@@ -36,6 +36,7 @@ async fn desk(path: &Path) -> (Desk, Arc<SqliteStore>) {
 
 async fn book(desk: &Desk, call: &str, start: &str, plate: &str) -> Value {
     let run = ToolRun {
+        id: String::new(),
         name: "book_appointment".into(),
         arguments: json!({"service": "diagnosi", "start": start, "name": "Mario Rossi", "plate": plate}).to_string(),
         caller: None,
@@ -103,6 +104,7 @@ async fn process_that_books_and_books() {
         } else {
             // Full: make room, which is a write too.
             let cancel = ToolRun {
+                id: String::new(),
                 name: "cancel_appointment".into(),
                 arguments: json!({"plate": format!("AB{:03}CD", (number + 450) % 900)}).to_string(),
                 caller: None,

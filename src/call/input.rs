@@ -124,6 +124,8 @@ pub enum Control {
         /// End the call when it has been heard.
         then_end: bool,
     },
+    /// Speak this while the caller waits for an answer, as a filler is spoken; nothing where one can be heard.
+    Aside(String),
     /// Add a note to the history; ask the model for a turn when `respond`.
     Note {
         /// The text, as a system message.

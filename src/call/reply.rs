@@ -156,10 +156,14 @@ impl Reply {
         Some(next)
     }
 
+    /// How often something was said while the answer was late.
+    pub(crate) fn asides(&self) -> usize {
+        self.clauses.iter().filter(|clause| clause.aside).count()
+    }
+
     /// Something to say while the answer is late.
     pub(crate) fn aside(&mut self, text: &str) -> ClauseId {
-        let id = ClauseId(ASIDE + self.fillers);
-        self.fillers += 1;
+        let id = ClauseId(ASIDE + self.asides() as u32);
         self.clauses.push(Spoken {
             id,
             text: text.to_string(),

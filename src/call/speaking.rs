@@ -444,6 +444,7 @@ impl Call {
             Control::Say { text, now: at_once, interruptible, then_end } => {
                 self.say(now, text, interruptible, then_end.then_some(Ending::AgentEnded), at_once, actions);
             }
+            Control::Aside(text) => self.aside(now, text, actions),
             Control::Note { text, respond } => {
                 self.history.note(&text);
                 self.owed |= respond;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::{
     Action, Actions, Call, Deadline, Ending, Event, Input, InterruptingPolicy, Settings,
-    limits::{FILLERS_AFTER_FAILURE, FILLERS_MAX, GOODBYE_MAX, LULL, NO_AUDIO, WAIT_LULL, WAIT_SPEAKING},
-    reply::Source,
+    limits::{CLAUSES_MAX, FILLERS_AFTER_FAILURE, FILLERS_MAX, GOODBYE_MAX, LULL, NO_AUDIO, WAIT_LULL, WAIT_SPEAKING},
+    reply::{Reply, Source},
 };
 
 /// An aside that has begun and does not go on is given up after this.
@@ -71,18 +71,36 @@ impl Call {
         }
         let pushed = self.mouth.pushed();
         let Some(reply) = &mut self.reply else { return };
-        let given_up = reply.in_aside();
-        reply.end_asides(pushed);
-        if given_up {
+        if reply.in_aside() {
+            reply.end_asides(pushed);
             // The caller has waited for all of it: what else is due is due now.
             return self.settle_patience(now, actions);
         }
         let fillers: Vec<&str> = self.phrases.list("call.fillers").collect();
         let Some(text) = fillers.get(reply.fillers as usize % fillers.len().max(1)) else { return };
-        let (turn, text) = (reply.turn, text.to_string());
-        let clause = reply.aside(&text);
+        let text = text.to_string();
+        reply.fillers += 1;
+        actions.push(Action::Tell(Event::Late(reply.turn)));
+        self.say_aside(now, text, actions);
+    }
+
+    /// Somebody else has something to say in place of a late answer. Where that, or something in its place, can be heard
+    /// already, nobody misses it. The fillers of our own are not fewer for it.
+    pub(super) fn aside(&mut self, now: Instant, text: String, actions: &mut Actions) {
+        let silent = |reply: &Reply| !reply.in_aside() && reply.asides() < CLAUSES_MAX;
+        let waits = self.patience_wake().is_some() && self.reply.as_ref().is_some_and(silent);
+        if waits && self.closing.is_none() && !text.trim().is_empty() {
+            self.say_aside(now, text, actions);
+        }
+    }
+
+    /// Says something in place of an answer that is awaited.
+    fn say_aside(&mut self, now: Instant, text: String, actions: &mut Actions) {
+        let pushed = self.mouth.pushed();
+        let Some(reply) = &mut self.reply else { return };
+        reply.end_asides(pushed);
+        let (turn, clause) = (reply.turn, reply.aside(&text));
         reply.patience_from = Some(now);
-        actions.push(Action::Tell(Event::Late(turn)));
         actions.push(Action::Speak { turn, clause, text, aside: true });
     }
 

@@ -7,6 +7,7 @@ use clap::Args;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
     time::{MissedTickBehavior, interval},
 };
 
@@ -77,7 +78,8 @@ impl Serve {
 
 async fn serve(settings: Settings, measured: PrometheusHandle, give_back: fn(bool)) -> anyhow::Result<ExitCode> {
     let tenants = Arc::new(Directory::new());
-    let mut folder = Folder::new(settings.tenants.clone(), settings.data.clone(), Arc::clone(&tenants));
+    let (stop, stopped) = watch::channel(false);
+    let mut folder = Folder::new(settings.tenants.clone(), settings.data.clone(), Arc::clone(&tenants), stopped);
     let mistakes = folder.refresh(true).await?;
     if tenants.is_empty() {
         complain(&mistakes);
@@ -122,6 +124,7 @@ async fn serve(settings: Settings, measured: PrometheusHandle, give_back: fn(boo
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        stop.send_replace(true);
     };
     tokio::select! {
         biased;

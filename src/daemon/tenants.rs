@@ -11,12 +11,14 @@ use std::{
 };
 
 use anyhow::Context;
+use tokio::sync::watch;
 
 use crate::{
     gateway::metrics::{self, Reload},
     providers::settings::{Engines, build},
     store::{SqliteStore, Store},
     tenant::{Directory, Problem, Settings, Tenant, TenantId},
+    vapi::webhooks::deliver,
 };
 
 /// A folder of tenants.
@@ -31,6 +33,8 @@ pub(super) struct Folder {
     known: HashMap<PathBuf, Known>,
     /// The books of each tenant: opened once, whatever happens to its settings.
     books: HashMap<TenantId, Arc<dyn Store>>,
+    /// Turns true when nothing new is to be begun.
+    stopped: watch::Receiver<bool>,
 }
 
 /// A file as it was read last.
@@ -71,8 +75,13 @@ pub(super) fn read(path: &Path) -> Result<(Settings, Engines), Vec<Problem>> {
 }
 
 impl Folder {
-    pub(super) fn new(files: PathBuf, data: PathBuf, directory: Arc<Directory>) -> Self {
-        Self { files, data, directory, known: HashMap::new(), books: HashMap::new() }
+    pub(super) fn new(
+        files: PathBuf,
+        data: PathBuf,
+        directory: Arc<Directory>,
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
+        Self { files, data, directory, known: HashMap::new(), books: HashMap::new(), stopped }
     }
 
     /// Reads what has changed; everything where `all`. Answers the mistakes that were found.
@@ -129,7 +138,7 @@ impl Folder {
             Some(books) => Arc::clone(books),
             None => self.open(&id).await?,
         };
-        self.books.insert(id.clone(), Arc::clone(&books));
+        let opened = self.books.insert(id.clone(), Arc::clone(&books)).is_none();
         let tenant = Tenant::of(settings, engines, books);
         let tenant = match self.directory.get(&id) {
             Some(former) => tenant.succeeding(&former),
@@ -137,6 +146,13 @@ impl Folder {
         };
         let tenant = Arc::new(tenant);
         self.directory.put(Arc::clone(&tenant));
+        if opened {
+            let mut stopped = self.stopped.clone();
+            let stop = async move {
+                let _ = stopped.wait_for(|stopped| *stopped).await;
+            };
+            tokio::spawn(deliver(Arc::clone(&self.directory), id.clone(), stop));
+        }
         tracing::info!(tenant = %id, engines = ?tenant.engines(), "a tenant takes calls");
         // Calls need not wait for it; until then every sentence comes from the voice itself.
         tokio::spawn(async move {

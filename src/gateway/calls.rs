@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{limits, socket::Socket, tap::Listener};
-use crate::{audio::Format, tenant::TenantId, transport::Control};
+use crate::{audio::Format, call::Control, tenant::TenantId};
 
 /// Whose call, and under which of the peer's ids.
 type Name = (TenantId, Box<str>);

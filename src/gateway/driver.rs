@@ -153,7 +153,7 @@ impl<'a> Driver<'a> {
                 Happened::Said(input) => self.handle(now, input),
                 Happened::Errand(Errand::Back(socket)) => self.back(now, *socket),
                 Happened::Errand(Errand::Listen(listener)) => self.listen(listener),
-                Happened::Errand(Errand::Control(asked)) => self.handle(now, Input::Control(control(asked))),
+                Happened::Errand(Errand::Control(asked)) => self.handle(now, Input::Control(asked)),
                 Happened::Received(Received::Text(text)) => self.message(now, transport::Message::Text(&text)),
                 Happened::Received(Received::Binary(bytes)) => self.message(now, transport::Message::Binary(&bytes)),
                 Happened::Received(Received::Closed { clean }) => self.closed(now, clean),
@@ -369,7 +369,7 @@ pub(super) const fn goodbye(ending: Ending) -> (CloseCode, &'static str) {
 }
 
 /// What a peer asks, in the words of the call.
-fn control(asked: transport::Control) -> Control {
+pub(super) fn control(asked: transport::Control) -> Control {
     match asked {
         transport::Control::Say { text, now, interruptible, then_end } => {
             Control::Say { text, now, interruptible, then_end }

@@ -9,7 +9,11 @@ use crate::{
     call::{CallReport, Ending, TurnReport},
     providers::{Kind, hedge::HEDGES},
     tenant::ending_name,
-    vapi::{brain::ANSWERS, hands::PENDING},
+    vapi::{
+        brain::ANSWERS,
+        hands::PENDING,
+        webhooks::{ASSISTANT_REQUEST, MESSAGES, REPORTS},
+    },
 };
 
 /// End of the caller's speech to the first voiced frame of the answer.
@@ -103,6 +107,7 @@ pub const BUCKETS: &[(&str, &[f64])] = &[
     (TURN_OWN, OWN_BUCKETS),
     (INTERRUPTION, OWN_BUCKETS),
     (CALL_DURATION, CALL_BUCKETS),
+    (ASSISTANT_REQUEST, LATENCY_BUCKETS),
 ];
 
 /// Tells the recorder what each of them means. Once, after it was installed.
@@ -150,6 +155,17 @@ pub fn describe() {
     );
     describe_counter!(ANSWERS, Unit::Count, "Answers to the custom LLM of assistants at Vapi, by how they ended");
     describe_counter!(PENDING, Unit::Count, "Tools that assistants at Vapi were told to wait for");
+    describe_counter!(MESSAGES, Unit::Count, "Messages to servers of customers, by type and by how they ended");
+    describe_counter!(
+        REPORTS,
+        Unit::Count,
+        "Reports of calls: delivered, to be sent again, given_up, or not_kept because too many are owed or the store fails"
+    );
+    describe_histogram!(
+        ASSISTANT_REQUEST,
+        Unit::Seconds,
+        "How long servers of customers took to say who answers a call; 7.5 s is all they have"
+    );
     describe_counter!(PANICS, Unit::Count, "Calls that ended in a bug of ours");
     describe_counter!(RELOADS, Unit::Count, "Settings files read again, by outcome");
 }

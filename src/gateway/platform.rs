@@ -32,7 +32,7 @@ use super::{
     answer::{Answer, Refused, typed},
     body,
     calls::Errand,
-    limits,
+    clock, driver, limits,
     listen::{self, Sides},
     metrics::{self, Refusal as Why},
     minutes::MinuteTaker,
@@ -42,12 +42,16 @@ use super::{
     tap::PIECES_WAITING_MAX,
 };
 use crate::{
+    call::Control,
     tenant::Tenant,
-    transport::{Control, Transport, VapiServer, vapi::parse_control},
+    transport::{Transport, VapiServer, vapi::parse_control},
     vapi::{
-        assistant::{Assistant, Monitoring, Shop},
+        assistant::{Assistant, Fitted, Monitoring, Shop},
+        assistant_tools::AssistantTools,
         call::{CallObject, CreateCall, DeleteCall, ListCalls, Refusal, Status, UpdateCall},
+        server_message::{Body, Envelope},
         switchboard::{Addresses, CONNECT_WAIT, Connecting, New},
+        webhooks::Customer,
     },
 };
 
@@ -236,10 +240,18 @@ pub(super) fn transport(
         Connecting::First { fitted, permit, format, number } => (fitted, format, Some(permit), number),
         Connecting::Again { format, fitted } => (fitted, format, None, None),
     };
-    let minutes = permit.is_some().then(|| MinuteTaker::new(&tenant, call, &fitted));
-    let greeting = Arc::clone(&fitted.greeting);
+    let customer = customer(&tenant, call, &fitted);
+    let hand = {
+        let (shared, id, call) = (Arc::clone(&shared), tenant.id().clone(), call.to_owned());
+        Arc::new(move |control| {
+            shared.calls.tell(&id, &call, Errand::Control(control));
+        })
+    };
+    let tools = AssistantTools::new(fitted.tools.clone(), customer.clone(), Arc::clone(tenant.tools()), hand);
+    let minutes = permit.is_some().then(|| MinuteTaker::new(&tenant, call, &fitted, customer));
+    let (greeting, instructions) = (Arc::clone(&fitted.greeting), Arc::clone(&fitted.instructions));
     let arrival = Arrival {
-        tenant: Arc::new(tenant.for_call(fitted.call.clone(), greeting, Arc::clone(&fitted.instructions))),
+        tenant: Arc::new(tenant.for_call(fitted.call.clone(), greeting, instructions, Arc::new(tools))),
         transport: Transport::Vapi(VapiServer::new(format, call).telling(fitted.clients)),
         trusted: true,
         permit,
@@ -248,6 +260,19 @@ pub(super) fn transport(
         created: minutes.map(|minutes| Arc::new(minutes) as _),
     };
     upgrade(request, connection, &key, move |socket| session::run(shared, socket, arrival))
+}
+
+/// The way to the server of a call's customer. Every message says how the call stands.
+fn customer(tenant: &Arc<Tenant>, call: &str, fitted: &Fitted) -> Customer {
+    let (board, id) = (Arc::clone(tenant.switchboard()), call.to_owned());
+    let wrap = move |body: &Body<'_>| {
+        let call = board.call(&id).ok();
+        let customer = call.as_ref().and_then(|call| call.customer.as_ref());
+        let assistant = call.as_ref().and_then(|call| call.assistant.as_ref());
+        let (call, timestamp) = (call.as_ref(), clock::epoch_ms());
+        Envelope { timestamp, call, assistant, customer, ..Envelope::default() }.write(body)
+    };
+    Customer::new(Arc::clone(tenant), call, fitted.server.clone(), fitted.servers, Arc::new(wrap))
 }
 
 /// Somebody who listens to a call under way.
@@ -311,7 +336,7 @@ pub(super) async fn control(shared: Arc<Shared>, request: Request<Incoming>, ten
     let Some(control) = std::str::from_utf8(&body).ok().and_then(|json| parse_control(json).ok()) else {
         return NO_CONTROL.answer();
     };
-    if shared.calls.tell(tenant.id(), call, Errand::Control(control)) {
+    if shared.calls.tell(tenant.id(), call, Errand::Control(driver::control(control))) {
         typed(StatusCode::OK, "application/json", "{}".to_owned())
     } else {
         FLOODED.answer()

@@ -64,6 +64,7 @@ impl ToolRuns {
         }
         let now = jiff::Zoned::now().with_time_zone(self.tenant.profile().zone.clone());
         let run = ToolRun {
+            id: ask.id,
             name: ask.name,
             arguments: ask.arguments,
             caller: self.caller.number.clone(),

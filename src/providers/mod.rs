@@ -31,7 +31,7 @@ pub mod fuzz;
 pub mod hedge;
 #[cfg(feature = "tokio")]
 pub mod settings;
-#[cfg(any(feature = "openai", feature = "deepgram", feature = "load"))]
+#[cfg(any(feature = "openai", feature = "deepgram", feature = "gateway"))]
 pub(crate) mod tls;
 #[cfg(any(feature = "openai", feature = "deepgram", feature = "command"))]
 #[cfg_attr(

@@ -166,6 +166,7 @@ fn control(random: &mut Random) -> Control {
         7 => Control::End,
         8 => Control::Greet,
         9 => Control::MuteAgent(random.percent(50)),
+        10 => Control::Aside("Controllo subito.".into()),
         _ => Control::Heard { text: "vorrei un preventivo".into(), respond: true },
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use futures_util::FutureExt;
 use jiff::Timestamp;
 
-use super::{Answer, CallRecord, Store};
+use super::{Answer, CallRecord, Owed, Owing, REPORTS_MAX, Reports, Store, reports::REMEMBERED};
 use crate::booking::{
     Appointment, Cancel, Kept, Key, Ledger, Message, Move, Note, Order, OutboxEntry, Query, Refusal, Taken, TenantId,
 };
@@ -30,6 +30,8 @@ struct Shelf {
     ledger: Ledger,
     /// Its calls, by when they began.
     calls: Vec<CallRecord>,
+    /// The reports it owes, by their calls; with an end, those that were owed.
+    reports: BTreeMap<String, (Owed, Option<Timestamp>)>,
 }
 
 impl MemoryStore {
@@ -103,5 +105,52 @@ impl Store for MemoryStore {
 
     fn ping(&self) -> Answer<'_, ()> {
         futures_util::future::ready(Ok(())).boxed()
+    }
+}
+
+impl Reports for MemoryStore {
+    fn owe<'a>(&'a self, tenant: &'a TenantId, report: &'a Owed) -> Answer<'a, Owing> {
+        self.on(tenant, |shelf| {
+            let remembered = |at: Timestamp| report.written.duration_since(at) <= REMEMBERED;
+            shelf.reports.retain(|_, (_, done)| done.is_none_or(remembered));
+            if shelf.reports.contains_key(&report.call) {
+                return Owing::Known;
+            }
+            if shelf.reports.values().filter(|(_, done)| done.is_none()).count() >= REPORTS_MAX {
+                return Owing::Full;
+            }
+            shelf.reports.insert(report.call.clone(), (report.clone(), None));
+            Owing::New
+        })
+    }
+
+    fn owed<'a>(&'a self, tenant: &'a TenantId, limit: usize) -> Answer<'a, Vec<Owed>> {
+        self.on(tenant, |shelf| {
+            let mut owed: Vec<_> =
+                shelf.reports.values().filter(|(_, done)| done.is_none()).map(|(owed, _)| owed).collect();
+            owed.sort_by_key(|owed| (owed.next, owed.written, &owed.call));
+            owed.into_iter().take(limit).cloned().collect()
+        })
+    }
+
+    fn claim<'a>(&'a self, tenant: &'a TenantId, call: &'a str, attempt: u32, next: Timestamp) -> Answer<'a, bool> {
+        self.on(tenant, |shelf| match shelf.reports.get_mut(call) {
+            Some((owed, None)) if owed.attempts == attempt => {
+                (owed.attempts, owed.next) = (attempt + 1, next);
+                true
+            }
+            Some(_) | None => false,
+        })
+    }
+
+    fn settle<'a>(&'a self, tenant: &'a TenantId, call: &'a str, at: Timestamp) -> Answer<'a, bool> {
+        self.on(tenant, |shelf| match shelf.reports.get_mut(call) {
+            Some((owed, done @ None)) => {
+                *done = Some(at);
+                (owed.server, owed.body) = Default::default();
+                true
+            }
+            Some(_) | None => false,
+        })
     }
 }

@@ -6,6 +6,7 @@
 
 mod books;
 mod fault;
+mod reports;
 mod rows;
 
 use std::{path::Path, time::Duration};
@@ -20,7 +21,7 @@ use sqlx::{
 use tokio::time::{Instant, sleep};
 
 use self::fault::File;
-use super::{Answer, CallRecord, Store, StoreError};
+use super::{Answer, CallRecord, Owed, Owing, Reports, Store, StoreError};
 use crate::booking::{
     Appointment, Cancel, Kept, Key, Message, Move, Note, Order, OutboxEntry, Query, Refusal, Taken, TenantId,
 };
@@ -184,6 +185,25 @@ impl Store for SqliteStore {
             writing.rollback().await.map_err(|error| self.file.using(&error))
         }
         .boxed()
+    }
+}
+
+impl Reports for SqliteStore {
+    fn owe<'a>(&'a self, tenant: &'a TenantId, report: &'a Owed) -> Answer<'a, Owing> {
+        // Many calls may end in the same second, and it is the last that is heard of them.
+        patiently(RECORD_WAIT, move || reports::owe(&self.writer, &self.file, tenant, report)).boxed()
+    }
+
+    fn owed<'a>(&'a self, tenant: &'a TenantId, limit: usize) -> Answer<'a, Vec<Owed>> {
+        reports::owed(&self.readers, &self.file, tenant, limit).boxed()
+    }
+
+    fn claim<'a>(&'a self, tenant: &'a TenantId, call: &'a str, attempt: u32, next: Timestamp) -> Answer<'a, bool> {
+        reports::claim(&self.writer, &self.file, tenant, call, attempt, next).boxed()
+    }
+
+    fn settle<'a>(&'a self, tenant: &'a TenantId, call: &'a str, at: Timestamp) -> Answer<'a, bool> {
+        patiently(RECORD_WAIT, move || reports::settle(&self.writer, &self.file, tenant, call, at)).boxed()
     }
 }
 

@@ -35,6 +35,8 @@ use crate::{
 /// One tool call to be run. Its arguments are the caller's: they are not printed.
 #[derive(Clone)]
 pub struct ToolRun {
+    /// The model's id for the ask: the same when it is asked again.
+    pub id: String,
     /// The tool's name, as the model wrote it.
     pub name: String,
     /// The arguments, as the model wrote them.

@@ -65,11 +65,15 @@ pub(crate) async fn run(tools: Arc<dyn Tools>, run: ToolRun) -> Ran {
     Ran(AssertUnwindSafe(async move { tools.run(run).await }).catch_unwind().await.ok())
 }
 
+/// What a model is told of a tool that did not answer in time.
+pub(crate) const LATE: &str =
+    "no answer in time; it may still be done: do not try again, offer that the shop calls back";
+
 /// The outcome of a tool that is not waited for any longer; counted.
 pub(crate) fn late() -> Outcome {
     ToolEnd::Late.count();
     tracing::warn!("a tool is late");
-    failed("no answer in time; it may still be done: do not try again, offer that the shop calls back")
+    failed(LATE)
 }
 
 /// The outcome of a tool that was not run; counted.

@@ -9,7 +9,8 @@
 //! [providers]     # the engines
 //! [limits]        # calls_max
 //! [twilio]        # auth_token, public_url
-//! [vapi]          # tools_wait_s, transcribe_assistant, public_url, hmac
+//! [vapi]          # tools_wait_s, transcribe_assistant, public_url, hmac; server_url, server_credential, credentials,
+//!                 # allow_private, ...
 //! ```
 
 use std::sync::Arc;

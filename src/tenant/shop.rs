@@ -17,9 +17,9 @@ use crate::{
     call::{self, clauses},
     language::Language,
     providers::{Say, phrases, settings::Engines},
-    store::Store,
+    store::{MemoryStore, Reports, Store},
     transport::twilio_signature::Verifier,
-    vapi::{Kept, Switchboard, Vapi},
+    vapi::{Kept, Switchboard, Vapi, webhooks::Outbox},
 };
 
 /// Whether a text answers a question completely, as the trade reads it: what a [`Setup`](call::Setup) is told.
@@ -105,6 +105,8 @@ pub struct Tenant {
     at_vapi: Arc<Kept>,
     /// What was created in Vapi's place; shared likewise.
     switchboard: Arc<Switchboard>,
+    /// What it owes to servers of its customers; shared likewise.
+    outbox: Arc<Outbox>,
 }
 
 /// Counts the writes under way, so that a shutdown waits for them.
@@ -121,19 +123,27 @@ pub(crate) struct Writes {
 pub(crate) struct Write(Arc<Writes>);
 
 impl Tenant {
-    /// A tenant that nobody has called yet.
+    /// A tenant that nobody has called yet. What it owes to servers is kept as long as the process lives.
     pub fn new(profile: Profile, engines: Engines, tools: Arc<dyn Tools>) -> Self {
         let (admission, writes) = (Admission::new(), Arc::default());
         let (at_vapi, switchboard) = (Arc::default(), Arc::default());
-        Self { profile, engines, tools, admission, writes, at_vapi, switchboard }
+        let outbox = Arc::new(Outbox::new(Arc::new(MemoryStore::new()), booking::TenantId::new(profile.id.as_str())));
+        Self { profile, engines, tools, admission, writes, at_vapi, switchboard, outbox }
+    }
+
+    /// The same tenant, with what it owes to servers kept here.
+    #[must_use]
+    pub fn owing(mut self, reports: Arc<dyn Reports>) -> Self {
+        self.outbox = Arc::new(Outbox::new(reports, booking::TenantId::new(self.profile.id.as_str())));
+        self
     }
 
     /// The shop that these settings describe, with these engines and books.
     pub fn of(settings: Settings, engines: Engines, books: Arc<dyn Store>) -> Self {
         let Settings { profile, shop, providers: _ } = settings;
         let named = booking::TenantId::new(profile.id.as_str());
-        let desk = Arc::new(Desk::new(shop, books, named, profile.call.language));
-        Self::new(profile, engines, Arc::new(desk))
+        let desk = Arc::new(Desk::new(shop, Arc::clone(&books), named, profile.call.language));
+        Self::new(profile, engines, Arc::new(desk)).owing(books)
     }
 
     /// The same shop with other settings: its calls and writes under way still count.
@@ -143,6 +153,7 @@ impl Tenant {
         self.writes = Arc::clone(&former.writes);
         self.at_vapi = Arc::clone(&former.at_vapi);
         self.switchboard = Arc::clone(&former.switchboard);
+        self.outbox = Arc::clone(&former.outbox);
         self.profile.vapi.door.succeed(&former.profile.vapi.door);
         self
     }
@@ -194,9 +205,15 @@ impl Tenant {
         &self.switchboard
     }
 
-    /// The same shop for one call that is to be otherwise, with the same engines, lines and books. Nobody comes in by it.
+    /// The same shop for one call that is to be otherwise, with the same engines and lines. Nobody comes in by it.
     #[must_use]
-    pub(crate) fn for_call(&self, call: call::Settings, greeting: Arc<str>, instructions: Arc<str>) -> Self {
+    pub(crate) fn for_call(
+        &self,
+        call: call::Settings,
+        greeting: Arc<str>,
+        instructions: Arc<str>,
+        tools: Arc<dyn Tools>,
+    ) -> Self {
         let own = &self.profile;
         let profile = Profile {
             id: own.id.clone(),
@@ -210,7 +227,12 @@ impl Tenant {
             twilio: None,
             vapi: Vapi::default(),
         };
-        Self::new(profile, self.engines.clone(), Arc::clone(&self.tools)).succeeding(self)
+        Self::new(profile, self.engines.clone(), tools).succeeding(self)
+    }
+
+    /// What it owes to servers of its customers.
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
     }
 
     /// Begins a write.

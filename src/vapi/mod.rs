@@ -18,6 +18,9 @@
 //!
 //! [`switchboard`] keeps what a customer created over REST: its assistants and calls.
 //!
+//! [`webhooks`] sends the last of these and waits for the answers, and is the only room in here that dials anybody;
+//! [`assistant_tools`] are the tools of an assistant in one call, most of which are asked for in that way.
+//!
 //! [`auth`] is about who is who, in both directions. Documents and messages are read and written without a clock or a
 //! socket; mistakes in what strangers send are [`Violations`], all of them at once, in the words of Vapi's own API, and
 //! nothing is refused for a field we do not know. What serves a tenant runs its tools and asks its model, and knows no
@@ -40,6 +43,8 @@ pub mod voice_request;
 pub mod fuzz;
 
 #[cfg(feature = "gateway")]
+pub mod assistant_tools;
+#[cfg(feature = "gateway")]
 pub mod brain;
 #[cfg(feature = "gateway")]
 pub mod description;
@@ -59,6 +64,8 @@ mod settings;
 pub mod switchboard;
 #[cfg(feature = "gateway")]
 mod thread;
+#[cfg(feature = "gateway")]
+pub mod webhooks;
 
 pub use read::Violations;
 #[cfg(feature = "gateway")]

@@ -32,6 +32,7 @@ pub(crate) struct Caller {
 impl Caller {
     pub(super) fn run(&self, ask: &ToolAsk) -> ToolRun {
         ToolRun {
+            id: ask.id.clone(),
             name: ask.name.clone(),
             arguments: ask.arguments.clone(),
             caller: self.number.clone(),

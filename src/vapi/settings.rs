@@ -1,10 +1,14 @@
 //! What a tenant sets of its rooms for Vapi: `[vapi]` in its file. All of it may be left out.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
-use super::auth::{Algorithm, Door, Encoding, Hmac, HmacPlan};
+use super::{
+    auth::{Algorithm, Door, Encoding, Hmac, HmacPlan},
+    server_message::ArgumentsForm,
+    webhooks::{self, CredentialTable, Webhooks},
+};
 use crate::{providers::Key, tenant::Problem};
 
 /// The longest that Vapi waits for a tool server, in seconds.
@@ -23,6 +27,8 @@ pub struct Vapi {
     /// The assistant is transcribed as well as the customer. An assistant that hears itself interrupts itself, so only for
     /// those who do not let the texts of their own side decide anything.
     pub transcribe_assistant: bool,
+    /// How servers of customers are reached, where we are the platform.
+    pub webhooks: Webhooks,
 }
 
 impl Default for Vapi {
@@ -32,6 +38,7 @@ impl Default for Vapi {
             tools_wait: Duration::from_secs(15),
             public_url: None,
             transcribe_assistant: false,
+            webhooks: Webhooks::default(),
         }
     }
 }
@@ -46,14 +53,26 @@ pub(crate) struct VapiTable {
     transcribe_assistant: bool,
     /// `https://` and the host by which Vapi reaches us; needed where signatures cover the address.
     public_url: Option<String>,
-    /// How requests are signed, where they are.
+    /// How requests to us are signed, where they are.
     hmac: Option<HmacTable>,
+    /// Where messages of assistants without a server of their own go.
+    server_url: Option<String>,
+    /// What is shown there: the name of one of the credentials.
+    server_credential: Option<String>,
+    /// Seconds that it may take.
+    server_timeout_s: Option<u64>,
+    /// Servers may be inside our own network: only where all who write assistants may see what is there.
+    allow_private: bool,
+    /// Whether servers read the arguments of tools as an `object` or as a `string`.
+    tool_arguments: ArgumentsForm,
+    /// What is shown to servers, by the name that assistants have for it.
+    credentials: BTreeMap<String, CredentialTable>,
 }
 
-/// `[vapi.hmac]`: the fields of Vapi's own credential.
+/// `[vapi.hmac]`, and a credential of type `hmac`: the fields of Vapi's own credential.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct HmacTable {
+pub(crate) struct HmacTable {
     secret_key: Key,
     #[serde(default = "sha256")]
     algorithm: Algorithm,
@@ -96,7 +115,7 @@ impl VapiTable {
             let fix = "write https:// and the host by which Vapi reaches you, without a path";
             problems.push(Problem::new("vapi.public_url", "is no address that Vapi can reach", fix));
         }
-        if let Some(hmac) = self.hmac.and_then(|table| table.checked(problems)) {
+        if let Some(hmac) = self.hmac.and_then(|table| table.checked("vapi.hmac", problems)) {
             if hmac.signs_url() && self.public_url.is_none() {
                 let fix = "write https:// and the host by which Vapi reaches you: {url} is signed";
                 problems.push(Problem::new("vapi.public_url", "is missing", fix));
@@ -104,18 +123,29 @@ impl VapiTable {
             vapi.door = Door::signed(hmac, self.public_url.as_deref().unwrap_or(""));
         }
         vapi.public_url = self.public_url.map(|url| url.trim_end_matches('/').to_owned());
+        vapi.transcribe_assistant = self.transcribe_assistant;
+        let written = webhooks::Written {
+            server_url: self.server_url,
+            server_credential: self.server_credential,
+            server_timeout_s: self.server_timeout_s,
+            allow_private: self.allow_private,
+            arguments: self.tool_arguments,
+            credentials: self.credentials,
+        };
+        vapi.webhooks = webhooks::check(written, problems);
         vapi
     }
 }
 
 impl HmacTable {
-    fn checked(self, problems: &mut Vec<Problem>) -> Option<Hmac> {
+    /// Checks what was read at this path.
+    pub(super) fn checked(self, path: &str, problems: &mut Vec<Problem>) -> Option<Hmac> {
         let secret_key = self
             .secret_key
             .resolve()
             .map_err(|error| {
                 let fix = "write secret_key = { env = \"NAME\" } and set it";
-                problems.push(Problem::new("vapi.hmac.secret_key", error.to_string(), fix));
+                problems.push(Problem::new(format!("{path}.secret_key"), error.to_string(), fix));
             })
             .ok()?;
         let plan = HmacPlan {
@@ -132,7 +162,7 @@ impl HmacTable {
         };
         Hmac::new(&plan)
             .map_err(|error| {
-                problems.push(Problem::new(format!("vapi.hmac.{}", snake(error.field)), error.what, error.fix));
+                problems.push(Problem::new(format!("{path}.{}", snake(error.field)), error.what, error.fix));
             })
             .ok()
     }

@@ -1,6 +1,9 @@
 //! A tool takes its time: the caller hears that we are checking.
 
-use pronto::sim::story::{asks, done, ms, says, says_and_asks, story};
+use pronto::{
+    call::Control,
+    sim::story::{asks, done, ms, says, says_and_asks, story},
+};
 
 /// Regression: with no patience at all every filler and every apology was due in the same moment, and that was a panic.
 #[test]
@@ -50,6 +53,22 @@ fn a_slow_one_gets_a_filler_after_the_patience_and_further_ones() {
             t.heard().windows(2).all(|pair| pair[1].from.saturating_sub(pair[0].to) <= ms(2_500))
         })
         .expect("the answer in the end", |t| t.said() == ["Martedì alle nove?"])
+        .play();
+}
+
+#[test]
+fn who_runs_the_tool_may_say_something_meanwhile() {
+    story()
+        .caller(1.0..2.0, "vorrei prenotare un tagliando")
+        .read("find_slots", ms(3_000), done())
+        .model(asks("find_slots"))
+        .model(says("Martedì alle nove?"))
+        .control(3.0, Control::Aside("Guardo nell'agenda.".into()))
+        .control(9.0, Control::Aside("Nessuno aspetta.".into()))
+        .until(16.0)
+        .expect("said at once", |t| t.spoken_at("Guardo nell'agenda.").is_some_and(|at| at <= ms(3_020)))
+        .expect("nothing where nobody waits", |t| t.spoken_at("Nessuno aspetta.").is_none())
+        .expect("it is no part of the answer", |t| t.said() == ["Martedì alle nove?"])
         .play();
 }
 

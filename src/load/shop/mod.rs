@@ -220,6 +220,7 @@ impl House {
             "plate": plan.wish.plate,
         });
         let run = ToolRun {
+            id: String::new(),
             name: tools::BOOK.into(),
             arguments: arguments.to_string(),
             caller: plan.from.clone().map(Pii::new),

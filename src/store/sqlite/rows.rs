@@ -245,13 +245,13 @@ pub(super) fn appointment(row: &SqliteRow, file: &File) -> Result<Appointment, S
 }
 
 /// Reads columns of one table; what is wrong is named by its column, never by its value.
-struct Reader<'a> {
-    file: &'a File,
-    table: &'static str,
+pub(super) struct Reader<'a> {
+    pub(super) file: &'a File,
+    pub(super) table: &'static str,
 }
 
 impl Reader<'_> {
-    fn get<'r, T>(&self, row: &'r SqliteRow, column: &'static str) -> Result<T, StoreError>
+    pub(super) fn get<'r, T>(&self, row: &'r SqliteRow, column: &'static str) -> Result<T, StoreError>
     where
         T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
     {
@@ -267,7 +267,7 @@ impl Reader<'_> {
         Uuid::try_parse(&text).map_err(|_| self.file.unreadable(self.table, column))
     }
 
-    fn time(&self, row: &SqliteRow, column: &'static str) -> Result<Timestamp, StoreError> {
+    pub(super) fn time(&self, row: &SqliteRow, column: &'static str) -> Result<Timestamp, StoreError> {
         Timestamp::from_second(self.get(row, column)?).map_err(|_| self.file.unreadable(self.table, column))
     }
 
@@ -279,6 +279,6 @@ impl Reader<'_> {
     }
 }
 
-fn limited(limit: usize) -> i64 {
+pub(super) fn limited(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

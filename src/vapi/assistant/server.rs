@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{privacy::Pii, vapi::read::Reader};
+use serde_json::{Map, json};
+
+use crate::{
+    privacy::Pii,
+    vapi::read::{Reader, Wrong},
+};
 
 /// A `Server`. Default: 20 s, no retry.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +66,38 @@ impl Server {
             url: url.unwrap_or_default().to_owned(),
         };
         url.map(|_| server)
+    }
+}
+
+impl Server {
+    /// At this address, without anything of its own. `None` where it is none.
+    pub fn at(url: &str) -> Option<Self> {
+        is_address(url).then(|| Self {
+            url: url.to_owned(),
+            secret: None,
+            credential: None,
+            headers: Vec::new(),
+            timeout: TIMEOUT,
+            backoff: None,
+        })
+    }
+
+    /// To be kept beside what it is owed, with its secrets. When it is asked again is not its own affair then.
+    pub fn stored(&self) -> String {
+        let headers: Map<_, _> =
+            self.headers.iter().map(|(name, value)| (name.clone(), value.reveal().as_str().into())).collect();
+        json!({
+            "url": self.url, "secret": self.secret.as_ref().map(Pii::reveal), "credentialId": self.credential,
+            "headers": headers, "timeoutSeconds": self.timeout.as_secs_f64(),
+        })
+        .to_string()
+    }
+
+    /// What was kept.
+    pub fn from_stored(stored: &str) -> Option<Self> {
+        let (written, wrong) = (serde_json::from_str::<Map<_, _>>(stored).ok()?, Wrong::default());
+        let server = Self::read(&Reader::new(&written, "server.", &wrong));
+        wrong.or(server).ok()?
     }
 }
 
@@ -125,10 +162,8 @@ fn headers(written: &Reader<'_>) -> Vec<(String, Pii<String>)> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::vapi::{Violations, read::Wrong};
+    use crate::vapi::Violations;
 
     fn read(written: serde_json::Value) -> Result<Option<Server>, Violations> {
         let wrong = Wrong::default();
@@ -149,6 +184,16 @@ mod tests {
         assert_eq!(waits, [Some(1), Some(2), Some(4), None]);
         assert_eq!((backoff.wait(0, Some(403)), backoff.wait(0, Some(204))), (None, None));
         assert_eq!(backoff.wait(0, None), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_server_is_what_reaches_it() {
+        let server = json!({"url": "https://s", "secret": "x", "credentialId": "c", "headers": {"a": "b"}, "timeoutSeconds": 2.5});
+        let server = read(server).unwrap().unwrap();
+        assert_eq!(Server::from_stored(&server.stored()), Some(server));
+        let bare = Server::at("http://s").unwrap();
+        assert_eq!(Server::from_stored(&bare.stored()), Some(bare));
+        assert_eq!((Server::from_stored(""), Server::at("ftp://s")), (None, None));
     }
 
     #[test]

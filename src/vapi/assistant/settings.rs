@@ -54,6 +54,11 @@ pub const TABLE: &[Row] = &[
     mapped("model", "The shop's own engine answers; the conversation's wishes are read from here."),
     honoured("model.messages", "System messages become the instructions; others are told about and left out."),
     honoured("model.tools", "`function`, `endCall` and `transferCall`; other types are told about and not run."),
+    mapped(
+        "model.tools.messages",
+        "`request-start` (never waited for) and `request-response-delayed` are said where nothing else can be heard; what \
+         follows a result is given to the model to say, and what ends the call the call says itself.",
+    ),
     ignored("model.toolIds", "There is no `/tool` here: write the tools into `model.tools`."),
     ignored("model.*", "The shop's own engine answers, with its own model and settings."),
     mapped("transcriber", "The shop's own recogniser listens."),

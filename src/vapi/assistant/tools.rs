@@ -25,6 +25,16 @@ pub struct Tool {
     pub written: Map<String, Value>,
 }
 
+impl Tool {
+    /// The server of its own.
+    pub fn server(&self) -> Option<&Server> {
+        match &self.does {
+            Does::Ask(server) => server.as_ref(),
+            Does::End | Does::Transfer(_) => None,
+        }
+    }
+}
+
 /// Who does what a tool is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Does {
@@ -111,6 +121,11 @@ pub(super) fn without_effect(assistant: &Map<String, Value>, warnings: &mut Warn
                         "model.tools.{at}.messages.{message}.{name} has no effect: write one content for each message"
                     ));
                 }
+            }
+            if fields.get("blocking") == Some(&Value::Bool(true)) {
+                warnings.add(format!(
+                    "model.tools.{at}.messages.{message}.blocking has no effect: the tool does not wait until it was heard"
+                ));
             }
         }
     }
@@ -230,11 +245,12 @@ mod tests {
         assert_eq!(told(json!({"type": "function"})), ["model.tools.0.function.name must be a string"]);
         assert_eq!(told(json!({"type": "sms"})), [""; 0]);
 
-        let assistant =
-            json!({"model": {"tools": [{"type": "sms"}, {"type": "endCall", "messages": [{"conditions": [1]}]}]}});
+        let message = json!({"conditions": [1], "blocking": true});
+        let assistant = json!({"model": {"tools": [{"type": "sms"}, {"type": "endCall", "messages": [message]}]}});
         let mut warnings = Warnings::default();
         without_effect(assistant.as_object().unwrap(), &mut warnings);
         let fields: Vec<_> = warnings.list().iter().map(|it| it.split(' ').next().unwrap()).collect();
-        assert_eq!(fields, ["model.tools.0", "model.tools.1.messages.0.conditions"]);
+        let messages = ["model.tools.1.messages.0.conditions", "model.tools.1.messages.0.blocking"];
+        assert_eq!(fields, ["model.tools.0", messages[0], messages[1]]);
     }
 }

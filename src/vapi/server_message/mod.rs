@@ -254,6 +254,11 @@ impl<'a> Transcript<'a> {
     pub const fn new(role: Side, last: bool, transcript: &'a str) -> Self {
         Self { role, transcript_type: if last { "final" } else { "partial" }, transcript }
     }
+
+    /// It will not change any more.
+    pub fn is_last(&self) -> bool {
+        self.transcript_type == "final"
+    }
 }
 
 /// Who speaks.
@@ -320,6 +325,11 @@ impl Envelope<'_> {
 }
 
 impl Body<'_> {
+    /// How much it weighs when a server does not keep up.
+    pub fn weight(&self) -> rules::Weight {
+        rules::weight(self.kind(), matches!(self, Self::Transcript(words) if !words.is_last()))
+    }
+
     /// The type.
     pub const fn kind(&self) -> Kind {
         match self {
