@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
 mod gateway_shop;
+#[path = "vapi_doors/vapi_shop.rs"]
 mod vapi_shop;
 
 use std::{

@@ -97,8 +97,8 @@ impl Calls {
         tenant: &TenantId,
         id: &str,
         format: Format,
-        socket: Socket<TcpStream>,
-    ) -> Result<(), Socket<TcpStream>> {
+        socket: Box<Socket<TcpStream>>,
+    ) -> Result<(), Box<Socket<TcpStream>>> {
         let lines = self.lines();
         let Some(line) = lines.get(&(tenant.clone(), Box::from(id))).filter(|line| line.format == format) else {
             return Err(socket);
@@ -107,8 +107,8 @@ impl Calls {
         if !line.lost.swap(false, Ordering::AcqRel) {
             return Err(socket);
         }
-        match line.errands.try_send(Errand::Back(Box::new(socket))).map_err(mpsc::error::TrySendError::into_inner) {
-            Err(Errand::Back(socket)) => Err(*socket),
+        match line.errands.try_send(Errand::Back(socket)).map_err(mpsc::error::TrySendError::into_inner) {
+            Err(Errand::Back(socket)) => Err(socket),
             Ok(()) | Err(_) => Ok(()),
         }
     }

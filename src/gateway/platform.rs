@@ -286,7 +286,7 @@ pub(super) fn listener(
     let may = |monitoring: Monitoring| (monitoring.listen, monitoring.listen_authenticated);
     let tenant = match monitored(&shared, &request, tenant, call, may) {
         Ok(tenant) => tenant,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let key = match upgradable(&request) {
         Ok(key) => key,
@@ -308,16 +308,16 @@ fn monitored(
     tenant: &str,
     call: &str,
     may: impl FnOnce(Monitoring) -> (bool, bool),
-) -> Result<Arc<Tenant>, Answer> {
+) -> Result<Arc<Tenant>, Box<Answer>> {
     let pairs = query::pairs(request.uri().query().unwrap_or(""));
-    let tenant = find(shared, tenant).map_err(|_| NO_CALL.answer())?;
+    let tenant = find(shared, tenant).map_err(|_| Box::new(NO_CALL.answer()))?;
     let open = query::value(&pairs, "t").and_then(|guess| tenant.switchboard().monitored(call, guess));
     let (allowed, authenticated) = open.map_or((false, false), |fitted| may(fitted.monitoring));
     if !allowed {
-        return Err(NO_CALL.answer());
+        return Err(Box::new(NO_CALL.answer()));
     }
     if authenticated && !bearer(request.headers()).is_some_and(|guess| tenant.profile().tokens.hold(guess)) {
-        return Err(refused(&Refusal::unauthorised()));
+        return Err(Box::new(refused(&Refusal::unauthorised())));
     }
     Ok(tenant)
 }
@@ -327,7 +327,7 @@ pub(super) async fn control(shared: Arc<Shared>, request: Request<Incoming>, ten
     let may = |monitoring: Monitoring| (monitoring.control, monitoring.control_authenticated);
     let tenant = match monitored(&shared, &request, tenant, call, may) {
         Ok(tenant) => tenant,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let body = match body::whole(request.into_body(), crate::transport::TEXT_BYTES_MAX, UNREADABLE).await {
         Ok(body) => body,

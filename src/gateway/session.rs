@@ -75,9 +75,9 @@ pub(super) async fn run(shared: Arc<Shared>, socket: Socket<TcpStream>, arrival:
     let mut socket = socket;
     if exclusive && let Some(started) = transport.start() {
         let format = transport.line().hears;
-        match shared.calls.rejoin(tenant.id(), &started.call, format, socket) {
+        match shared.calls.rejoin(tenant.id(), &started.call, format, Box::new(socket)) {
             Ok(()) => return,
-            Err(stranger) => socket = stranger,
+            Err(stranger) => socket = *stranger,
         }
     }
     let mut wire = Wire::new(socket, transport);

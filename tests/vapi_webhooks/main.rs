@@ -9,7 +9,7 @@ mod gateway_shop;
 mod outbox;
 mod server;
 mod tools;
-#[path = "../vapi_shop/mod.rs"]
+#[path = "../vapi_doors/vapi_shop.rs"]
 mod vapi_shop;
 
 use std::{

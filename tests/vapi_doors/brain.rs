@@ -1,13 +1,7 @@
 //! The model of a shop as the custom LLM of an assistant that lives at Vapi, over loopback.
-#![cfg(feature = "gateway")]
-#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
-
-mod gateway_shop;
-mod vapi_shop;
 
 use std::sync::Arc;
 
-use gateway_shop::Running;
 use pronto::{
     call::{Finish, LlmEvent, Message},
     providers::{Kind, ProviderError},
@@ -15,7 +9,11 @@ use pronto::{
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use vapi_shop::{Said, Shop, TOKEN, post, read_until, running, send, wait};
+
+use super::{
+    gateway_shop::Running,
+    vapi_shop::{Said, Shop, TOKEN, post, read_until, running, send, wait},
+};
 
 const PATH: &str = "/vapi/rossi/chat/completions";
 const BEARER: [(&str, &str); 1] = [("authorization", "Bearer segreto")];
@@ -353,7 +351,7 @@ async fn other_shapes_of_the_request_are_answered_too() {
 #[tokio::test]
 async fn a_shutdown_lets_an_answer_come_to_its_end() {
     let shop = Arc::new(Shop::new(vec![vec![words("Un"), Said::Wait, words("attimo"), done()]]));
-    let tenants = [vapi_shop::tenant("rossi", Vapi::default(), &shop)];
+    let tenants = [crate::vapi_shop::tenant("rossi", Vapi::default(), &shop)];
     let drain = pronto::gateway::DrainSettings { finish_s: 20, goodbye_s: 0 };
     let mut gateway = Running::start(tenants, drain, 100);
     let mut tcp = ask(&gateway, &question("c1", &["Pronto?"])).await;

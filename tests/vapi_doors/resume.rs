@@ -1,15 +1,12 @@
 //! A call whose connection breaks goes on with another one, over real sockets.
-#![cfg(feature = "gateway")]
-#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test fails loudly")]
 
-mod gateway_shop;
-
-use gateway_shop::{Answer, Caller, Running, Script, TOKEN, tenant};
 use pronto::gateway::DrainSettings;
 use tokio_tungstenite::tungstenite::{
     Error,
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
+
+use super::gateway_shop::{Answer, Caller, Running, Script, TOKEN, tenant};
 
 const QUICK: DrainSettings = DrainSettings { finish_s: 0, goodbye_s: 0 };
 const CALL: &str = "/v1/stream/rossi/019b-una-chiamata/transport";

@@ -1,9 +1,4 @@
 //! The voice of a shop as the custom voice of an assistant that lives at Vapi, over loopback.
-#![cfg(feature = "gateway")]
-#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
-
-mod gateway_shop;
-mod vapi_shop;
 
 use std::{
     collections::VecDeque,
@@ -15,7 +10,6 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream, stream::BoxStream};
-use gateway_shop::Running;
 use pronto::{
     audio::Rate,
     call::TtsEvent,
@@ -31,7 +25,11 @@ use tokio::{
     sync::Semaphore,
     time::timeout,
 };
-use vapi_shop::{Shop, TOKEN, post, send, wait, with_engines};
+
+use super::{
+    gateway_shop::Running,
+    vapi_shop::{Shop, TOKEN, post, send, wait, with_engines},
+};
 
 const PATH: &str = "/vapi/rossi/voice";
 const BEARER: [(&str, &str); 1] = [("authorization", "Bearer segreto")];
@@ -114,7 +112,7 @@ impl Tts for Voice {
                     }
                 };
                 whole.0.given.fetch_add(samples, Ordering::SeqCst);
-                return Some((Ok(TtsEvent::Audio(gateway_shop::tone(samples))), (sounds, whole)));
+                return Some((Ok(TtsEvent::Audio(crate::gateway_shop::tone(samples))), (sounds, whole)));
             }
         })
         .boxed()
@@ -124,7 +122,7 @@ impl Tts for Voice {
 fn running(sounds: Vec<Vec<Sound>>) -> (Running, Arc<Script>) {
     let script = Arc::new(Script { sounds: Mutex::new(sounds.into()), ..Script::default() });
     let profile = Profile::new(TenantId::new("rossi").unwrap(), "Officina", &SecretString::from(TOKEN));
-    let deaf = Arc::new(gateway_shop::Scripted(gateway_shop::Script::new(&[], &[])));
+    let deaf = Arc::new(crate::gateway_shop::Scripted(crate::gateway_shop::Script::new(&[], &[])));
     let tenant = with_engines(profile, &Arc::new(Shop::new(vec![])), deaf, Arc::new(Voice(Arc::clone(&script))));
     (Running::start([tenant], DrainSettings { finish_s: 20, goodbye_s: 0 }, 100), script)
 }

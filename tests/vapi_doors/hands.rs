@@ -1,9 +1,4 @@
 //! The tools of a shop for an assistant that lives at Vapi, over loopback.
-#![cfg(feature = "gateway")]
-#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
-
-mod gateway_shop;
-mod vapi_shop;
 
 use std::{
     fs,
@@ -12,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use gateway_shop::Running;
 use pronto::{
     booking,
     gateway::DrainSettings,
@@ -25,7 +19,11 @@ use pronto::{
     },
 };
 use serde_json::{Value, json};
-use vapi_shop::{Shop, TOKEN, post, running, send, wait};
+
+use super::{
+    gateway_shop::Running,
+    vapi_shop::{Shop, TOKEN, post, running, send, wait},
+};
 
 const PATH: &str = "/vapi/rossi/tools";
 const SECRET: [(&str, &str); 1] = [("x-vapi-secret", TOKEN)];
@@ -112,7 +110,7 @@ async fn a_result_that_was_lost_is_asked_for_again_and_there_is_one_booking() {
     let mut again = send(gateway.address, PATH, &SECRET, &asked).await;
     shop.may_end.add_permits(1);
     let mut joined = String::new();
-    vapi_shop::read_until(&mut again, &mut joined, "\0").await;
+    crate::vapi_shop::read_until(&mut again, &mut joined, "\0").await;
     assert!(joined.contains(r#"\"book\":1"#), "{joined}");
     // And once more after that: the same answer.
     let lines = results(&gateway, &asked).await;
@@ -133,7 +131,7 @@ async fn a_booking_asked_for_again_after_the_process_died_is_the_same_one() {
     let books: Arc<MemoryStore> = Arc::default();
     let start = async || {
         let shop = Arc::new(Shop::new(vec![]));
-        let fake = vapi_shop::tenant("rossi", Vapi::default(), &shop);
+        let fake = crate::vapi_shop::tenant("rossi", Vapi::default(), &shop);
         let mut profile = Profile::new(TenantId::new("rossi").unwrap(), "Officina", &TOKEN.into());
         profile.vapi = Vapi::default();
         let name = booking::TenantId::new("rossi");
@@ -162,7 +160,7 @@ async fn a_booking_asked_for_again_after_the_process_died_is_the_same_one() {
 #[tokio::test]
 async fn the_calls_of_one_shop_are_nothing_to_another() {
     let shop = Arc::new(Shop::new(vec![]));
-    let tenants = ["rossi", "bianchi"].map(|id| vapi_shop::tenant(id, Vapi::default(), &shop));
+    let tenants = ["rossi", "bianchi"].map(|id| crate::vapi_shop::tenant(id, Vapi::default(), &shop));
     let gateway = Running::start(tenants, DrainSettings { finish_s: 0, goodbye_s: 0 }, 100);
     let asked = tool_calls("c1", &[("1", "book", json!({}))]);
     for tenant in ["rossi", "bianchi", "rossi"] {

@@ -1,9 +1,4 @@
 //! The recogniser of a shop as the custom transcriber of an assistant that lives at Vapi, over loopback.
-#![cfg(feature = "gateway")]
-#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
-
-mod gateway_shop;
-mod vapi_shop;
 
 use std::{
     collections::VecDeque,
@@ -12,7 +7,6 @@ use std::{
 };
 
 use futures_util::{SinkExt, StreamExt, stream, stream::BoxStream};
-use gateway_shop::Running;
 use pronto::{
     audio::{Detector, VadSettings},
     call::{Settings, SttEvent},
@@ -32,7 +26,11 @@ use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{self, Message, client::IntoClientRequest, protocol::frame::coding::CloseCode},
 };
-use vapi_shop::{Shop, TOKEN, wait, with_engines};
+
+use super::{
+    gateway_shop::Running,
+    vapi_shop::{Shop, TOKEN, wait, with_engines},
+};
 
 const PATH: &str = "/vapi/rossi/transcriber";
 const LONG: Duration = Duration::from_secs(20);
@@ -157,7 +155,7 @@ fn running_with(recogniser: Recogniser, vapi: Vapi, calls_max: usize) -> (Runnin
         vad: VadSettings { detector: Detector::Energy, noise_suppression: false, ..VadSettings::default() },
         ..Settings::default()
     });
-    let mute = Arc::new(gateway_shop::Scripted(gateway_shop::Script::new(&[], &[])));
+    let mute = Arc::new(crate::gateway_shop::Scripted(crate::gateway_shop::Script::new(&[], &[])));
     let tenant = with_engines(profile, &Arc::new(Shop::new(vec![])), Arc::new(Ears(Arc::clone(&recogniser))), mute);
     (Running::start([tenant], DrainSettings { finish_s: 0, goodbye_s: 20 }, 100), recogniser)
 }

@@ -1,19 +1,9 @@
 //! In Vapi's place, over loopback: a customer creates a call over REST, its client connects and talks, and what remains of
 //! the call is shown. Shapes are held against Vapi's published schema where it lies beside the checkout.
-#![cfg(feature = "gateway")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test fails loudly, and tells what it could not see"
-)]
-
-mod gateway_shop;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use futures_util::StreamExt;
-use gateway_shop::{Caller, Running, Script, TOKEN, tenant};
 use pronto::gateway::DrainSettings;
 use serde_json::{Value, json};
 use tokio::{
@@ -25,6 +15,8 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Error, Message, protocol::frame::coding::CloseCode},
 };
+
+use super::gateway_shop::{Caller, Running, Script, TOKEN, tenant};
 
 const QUICK: DrainSettings = DrainSettings { finish_s: 0, goodbye_s: 0 };
 
