@@ -102,7 +102,7 @@ impl Tools for Engine {
 async fn main() -> Result<()> {
     // `cargo test --benches` runs this too: twice is enough there.
     let usual = if std::env::args().any(|argument| argument == "--bench") { 200 } else { 2 };
-    let times = std::env::var("PRONTO_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(usual);
+    let times: usize = std::env::var("PRONTO_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(usual);
     let mut profile = Profile::new(TenantId::new("bench")?, "Officina", &SecretString::from(TOKEN));
     profile.zone = jiff::tz::TimeZone::UTC;
     let commit = Duration::from_millis(profile.call.endpointing.commit_ms);

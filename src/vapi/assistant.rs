@@ -262,8 +262,8 @@ impl Tool {
             function: Function { name: tool.name, description: tool.description, parameters: tool.parameters },
             messages: [
                 Spoken::start(first),
-                Spoken::RequestResponseDelayed { timing_milliseconds: DELAYED_MS, content: later.to_owned() },
-                Spoken::RequestFailed { content: failed },
+                Spoken::Delayed { timing_milliseconds: DELAYED_MS, content: later.to_owned() },
+                Spoken::Failed { content: failed },
             ],
             server,
         }
@@ -280,16 +280,19 @@ struct Function {
 
 /// What is said while a tool runs.
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
 enum Spoken {
-    RequestStart { content: String, blocking: bool },
-    RequestResponseDelayed { timing_milliseconds: u64, content: String },
-    RequestFailed { content: String },
+    #[serde(rename = "request-start")]
+    Start { content: String, blocking: bool },
+    #[serde(rename = "request-response-delayed")]
+    Delayed { timing_milliseconds: u64, content: String },
+    #[serde(rename = "request-failed")]
+    Failed { content: String },
 }
 
 impl Spoken {
     fn start(content: &str) -> Self {
-        Self::RequestStart { content: content.to_owned(), blocking: false }
+        Self::Start { content: content.to_owned(), blocking: false }
     }
 }
 
