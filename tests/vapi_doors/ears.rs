@@ -78,6 +78,12 @@ struct Ears(Arc<Recogniser>);
 
 struct Whole(Arc<Recogniser>, bool);
 
+impl Whole {
+    fn end(&mut self) {
+        self.1 = true;
+    }
+}
+
 impl Drop for Whole {
     fn drop(&mut self) {
         if !self.1 {
@@ -107,7 +113,7 @@ impl Stt for Ears {
                     wait("the recogniser's leave", gate, 1).await;
                 }
                 let Some(heard) = audio.next().await else {
-                    whole.1 = true;
+                    whole.end();
                     return None;
                 };
                 whole.0.heard.lock().unwrap().push(heard.clone());
