@@ -142,7 +142,6 @@ impl CredentialTable {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::vapi::VapiTable;
 
     /// The mistakes of a `[vapi]`.
