@@ -186,9 +186,8 @@ async fn heard(address: SocketAddr, times: usize, commit: Duration) -> Result<Ve
         let text = loop {
             tokio::select! {
                 _ = pace.tick() => say(&mut socket, &[0; 320]).await?,
-                message = socket.next() => match message.ok_or("closed")?? {
-                    Message::Text(text) => break text,
-                    _ => {}
+                message = socket.next() => if let Message::Text(text) = message.ok_or("closed")?? {
+                    break text;
                 },
             }
         };
