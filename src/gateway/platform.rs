@@ -112,6 +112,15 @@ pub(super) async fn rest(shared: Arc<Shared>, tenant: &str, asked: Asked<'_>, re
     rest.answer(&parts.method, asked, &pairs).unwrap_or_else(|refusal| refused(&refusal))
 }
 
+/// A call, and what of its assistant has no effect: clients that do not know the field pass over it.
+#[derive(Serialize)]
+struct Created {
+    #[serde(flatten)]
+    call: CallObject,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
 /// One request, of somebody who may ask.
 struct Rest<'a> {
     shared: &'a Arc<Shared>,
@@ -127,7 +136,10 @@ impl Rest<'_> {
         let listed = || ListCalls::parse(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let ok = StatusCode::OK;
         Ok(match (asked, method.as_str()) {
-            (Asked::Calls, "POST") => said(StatusCode::CREATED, &self.create()?),
+            (Asked::Calls, "POST") => {
+                let (call, warnings) = self.create()?;
+                said(StatusCode::CREATED, &Created { call, warnings })
+            }
             (Asked::Calls, "GET") => said(ok, &board.list_calls(&listed()?)),
             (Asked::Call("web"), "POST") => {
                 return Err(Refusal::new(400, "web calls need a room of Daily's: create a call for vapi.websocket"));
@@ -154,7 +166,7 @@ impl Rest<'_> {
     }
 
     /// Creates a call, if there is a line for it.
-    fn create(&self) -> Result<CallObject, Refusal> {
+    fn create(&self) -> Result<(CallObject, Vec<String>), Refusal> {
         let wanted = CreateCall::parse(self.body)?;
         if self.shared.drain.step() > Step::Accepting || !self.shared.pulse.admit() {
             return Err(Refusal::busy());
@@ -172,9 +184,9 @@ impl Rest<'_> {
             now: self.now.to_zoned(profile.zone.clone()),
             lines: (profile.calls_max, self.tenant.calls()),
         };
-        let call = self.tenant.switchboard().create_call(wanted, &shop, new)?;
+        let created = self.tenant.switchboard().create_call(wanted, &shop, new)?;
         self.expire_later(id);
-        Ok(call)
+        Ok(created)
     }
 
     /// Whoever does not connect in time leaves the line to others.

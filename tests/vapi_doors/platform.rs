@@ -95,6 +95,7 @@ async fn a_call_is_created_held_and_remembered() {
     let (call, id) = (&made.body, made.body["id"].as_str().unwrap());
     assert_eq!((&call["status"], &call["type"]), (&"queued".into(), &"vapi.websocketCall".into()));
     assert_eq!(call["subscriptionLimits"]["remainingConcurrentCalls"], 2);
+    assert!(call["warnings"][0].as_str().unwrap().starts_with("firstMessage is spoken as it is written"), "{call}");
 
     let mut client = connect(&shop, call).await;
     let greeted =

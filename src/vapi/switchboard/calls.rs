@@ -105,8 +105,14 @@ pub enum Connecting {
 const KIND: &str = "Call";
 
 impl Switchboard {
-    /// Creates a call: nobody is connected yet. Nothing is created where it is refused.
-    pub fn create_call(&self, wanted: CreateCall, shop: &Shop<'_>, new: New<'_>) -> Result<CallObject, Refusal> {
+    /// Creates a call: nobody is connected yet. Nothing is created where it is refused. What of the assistant has no effect
+    /// is told besides.
+    pub fn create_call(
+        &self,
+        wanted: CreateCall,
+        shop: &Shop<'_>,
+        new: New<'_>,
+    ) -> Result<(CallObject, Vec<String>), Refusal> {
         let CreateCall { who, overrides, format, name, customer, metadata } = wanted;
         let (stored_id, transient, below) = match who {
             None => (None, None, Assistant::default()),
@@ -160,8 +166,9 @@ impl Switchboard {
             CallObject { subscription_limits: Some(SubscriptionLimits::of(new.lines.0, new.lines.1)), ..shown.clone() };
         let entry =
             Entry { shown, key: Tokens::new([&new.key]), format, fitted: Arc::new(fitted), permit: Some(new.permit) };
+        let warnings = entry.fitted.warnings.clone();
         self.calls().add(new.id, entry);
-        Ok(answer)
+        Ok((answer, warnings))
     }
 
     /// One call.
