@@ -59,6 +59,7 @@ impl Door {
     }
 
     /// New settings open no signature again.
+    #[cfg(feature = "gateway")]
     pub(crate) fn succeed(&mut self, former: &Self) {
         self.seen = Arc::clone(&former.seen);
     }
