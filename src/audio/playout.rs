@@ -23,7 +23,7 @@ const RAMP: Duration = Duration::from_millis(10);
 const DUCKED: f32 = 0.177_827_94;
 /// Memory is asked for in steps of this: doubling would cost a call as much again as what waits.
 const STEP: Duration = Duration::from_millis(125);
-/// Memory kept when everything has been heard, so that a voice that comes in short pieces allocates nothing.
+/// Memory kept when everything has been heard, besides what may come back: a voice in short pieces allocates nothing.
 const KEPT: Duration = Duration::from_millis(250);
 
 /// Samples on their way to the caller.
@@ -252,7 +252,7 @@ impl Playout {
 
     /// A long answer leaves a long buffer behind: between answers is the time to return it.
     fn give_back(&mut self) {
-        self.samples.shrink_to(self.rate.samples(KEPT));
+        self.samples.shrink_to(self.left_max + self.rate.samples(KEPT));
     }
 
     /// Applies the gain, moving it.
