@@ -11,7 +11,7 @@ use super::{CallName, Watch, clock, observe::reason};
 use crate::{
     call::{Event, Message, Role, Turn},
     tenant::{CallRecord, Tenant},
-    transport::vapi::EndedReason,
+    transport::vapi::{EndedReason, Kind},
     vapi::{
         Switchboard,
         assistant::Fitted,
@@ -96,6 +96,9 @@ impl Watch for MinuteTaker {
         let mut inner = self.inner();
         let at = inner.at();
         inner.minutes.history(at, history.iter().copied());
+        if !self.customer.wants(Kind::ConversationUpdate) {
+            return;
+        }
         let artifact = self.artifact(&inner, history.into_iter());
         drop(inner);
         self.customer.tell(&Body::ConversationUpdate { messages: &artifact.messages, formatted: &artifact.formatted });

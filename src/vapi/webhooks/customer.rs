@@ -97,6 +97,11 @@ impl Customer {
         }))
     }
 
+    /// There is a server, and it wants to be told of this.
+    pub fn wants(&self, kind: Kind) -> bool {
+        self.0.server.is_some() && self.0.wanted.has_kind(kind)
+    }
+
     /// Tells the server, if it wants to know: behind what was told before, and without waiting for it.
     pub fn tell(&self, body: &Body<'_>) {
         let inner = &self.0;
@@ -111,7 +116,7 @@ impl Customer {
         } else {
             body
         };
-        if inner.server.is_some() && inner.wanted.has_kind(body.kind()) {
+        if self.wants(body.kind()) {
             let written = (inner.wrap)(body);
             if written.len() > BODY_BYTES_MAX {
                 return count(body.kind(), "too_long");
