@@ -85,19 +85,19 @@ fn a_minute_of_speaking_allocates_nothing() {
             (Vec::with_capacity(9_600), Vec::with_capacity(960), Vec::with_capacity(4_000));
         #[expect(clippy::disallowed_methods, reason = "a moment to begin with")]
         let mut now = std::time::Instant::now();
-        let length = format.rate.samples(Line::FRAME);
+        let (length, voice) = (format.rate.samples(Line::FRAME), Stride::voice(line.lead));
         let mut speak = |piece: &[i16]| {
             at_rate.clear();
             down.process(piece, &mut at_rate);
             playout.push(&at_rate);
             for _ in 0..piece.len() / 320 {
-                for _ in 0..pace.due(now, Stride::voice(line.lead)) {
+                for _ in 0..pace.due(now, voice) {
                     frame.clear();
                     packet.clear();
                     if playout.pull(length, &mut frame) > 0 {
                         guard.played(&frame, format.rate);
                         encoder.encode(&frame, &mut packet);
-                        pace.sent(now, 1);
+                        pace.sent(now, 1, voice);
                     }
                 }
                 now += Line::FRAME;

@@ -5,7 +5,9 @@
 //! the caller's frames that fail to come. Where the line can hold much (and drop it again), several leave at once.
 //!
 //! The clock starts with the first frame and runs as long as frames follow in time. When it runs out (nothing was sent
-//! and everything has been heard) it starts anew with the next frame: a gap is never made up for by a burst.
+//! and everything has been heard) it starts anew with the next frame: a gap is never made up for by a burst. Silence alone
+//! may be a little late and is made up for, because nobody hears where a frame of it stands: a peer whose own frames are longer
+//! than ours still has as many of ours as time has passed.
 
 use std::time::{Duration, Instant};
 
@@ -29,6 +31,9 @@ const LEFT: Duration = Duration::from_millis(20);
 /// ... and a frame of silence, which nobody misses, this much.
 const SILENCE_LATE: Duration = Duration::from_millis(60);
 
+/// What is missing of silence that is no later than this is sent with the next of it.
+const OWED_MAX: Duration = Duration::from_millis(100);
+
 /// The caller's frames come as long as the last one is no older than this: in a lull they are looked for every 60 ms.
 const COMPANY: Duration = Duration::from_millis(70);
 
@@ -41,19 +46,21 @@ pub struct Stride {
     frames: usize,
     /// Frames may leave this much before their moment, when something else is done anyway.
     early: Duration,
+    /// What is late is made up for.
+    owed: bool,
 }
 
 impl Stride {
     /// Silence: it delays the next word by as much as it is ahead, so there is little of it, a frame at a time.
-    pub const SILENCE: Self = Self::voice(Line::FRAME);
+    pub const SILENCE: Self = Self { owed: true, ..Self::voice(Line::FRAME) };
 
     /// Silence when there will be no next word for a while, and the caller's frames are read three at a time. A little
     /// more of it may leave early: what is read every 60 ms is read every 61.
-    pub const LULL: Self = Self { lead: Duration::from_millis(60), frames: 3, early: Line::FRAME };
+    pub const LULL: Self = Self { lead: Duration::from_millis(60), frames: 3, early: Line::FRAME, owed: true };
 
     /// Voice, on a line with this lead: frame by frame with the caller's, or three at a time where there is room for it.
     pub const fn voice(lead: Duration) -> Self {
-        Self { lead, frames: if lead.as_millis() < 150 { 1 } else { 3 }, early: EARLY }
+        Self { lead, frames: if lead.as_millis() < 150 { 1 } else { 3 }, early: EARLY, owed: false }
     }
 
     /// The same while the caller's frames are read so many at a time. Three leave together only while nobody may cut in: the
@@ -62,9 +69,12 @@ impl Stride {
         let alone = Self::voice(lead);
         match read {
             2 if alone.frames == 1 && lead.as_millis() >= 60 => Self { frames: 2, ..alone },
-            3.. if alone.frames == 1 && lead.as_millis() >= 60 => {
-                Self { frames: 3, lead: Duration::from_millis(lead.as_millis() as u64 + 20), early: LITTLE }
-            }
+            3.. if alone.frames == 1 && lead.as_millis() >= 60 => Self {
+                frames: 3,
+                lead: Duration::from_millis(lead.as_millis() as u64 + 20),
+                early: LITTLE,
+                owed: false,
+            },
             _ => alone,
         }
     }
@@ -95,7 +105,7 @@ impl Stride {
 /// let voice = Stride::voice(Duration::from_millis(60));
 /// let mut pace = Pace::new(&Line::twilio());
 /// assert_eq!(pace.due(now, voice), 3);
-/// pace.sent(now, 3);
+/// pace.sent(now, 3, voice);
 /// assert_eq!(pace.due(now, voice), 0);
 /// assert_eq!(pace.next(now, voice), now + Line::FRAME);
 /// ```
@@ -124,17 +134,17 @@ impl Pace {
     /// How many frames may leave now, so that the peer has no more than the stride allows; at most [`BURST_MAX`], and
     /// none where there are fewer than leave together.
     pub fn due(&self, now: Instant, stride: Stride) -> usize {
-        let room = stride.most().saturating_sub(self.ahead(now));
+        let room = (stride.most() + self.owed(now, stride)).saturating_sub(self.ahead(now));
         let frames = ((room.as_nanos() / Line::FRAME.as_nanos()) as usize).min(BURST_MAX);
         if frames < stride.frames { 0 } else { frames }
     }
 
-    /// Frames have left.
-    pub fn sent(&mut self, now: Instant, frames: usize) {
+    /// Frames have left, in this stride.
+    pub fn sent(&mut self, now: Instant, frames: usize, stride: Stride) {
         if frames == 0 {
             return;
         }
-        if self.ahead(now).is_zero() {
+        if self.ahead(now).is_zero() && self.owed(now, stride).is_zero() {
             self.started = Some(now);
             self.frames = 0;
         }
@@ -149,6 +159,12 @@ impl Pace {
     /// How much of what has left the caller has probably not heard yet.
     pub fn ahead(&self, now: Instant) -> Duration {
         self.end().map_or(Duration::ZERO, |end| end.saturating_duration_since(now))
+    }
+
+    /// How much of what should have left has not.
+    fn owed(&self, now: Instant, stride: Stride) -> Duration {
+        let late = self.end().map_or(Duration::ZERO, |end| now.saturating_duration_since(end));
+        if stride.owed && late <= OWED_MAX { late } else { Duration::ZERO }
     }
 
     /// The same in samples at the line's rate: how much to [rewind](super::Playout::rewind) when the peer drops it.
@@ -195,10 +211,10 @@ mod tests {
     fn a_gap_is_not_made_up_for() {
         let (now, mut pace) = (start(), Pace::new(&Line::twilio()));
         let voice = Stride::voice(ms(60));
-        pace.sent(now, pace.due(now, voice));
+        pace.sent(now, pace.due(now, voice), voice);
         let later = now + ms(10_000);
         assert_eq!((pace.due(later, voice), pace.ahead(later)), (3, ms(0)));
-        pace.sent(later, 3);
+        pace.sent(later, 3, voice);
         assert_eq!((pace.due(later, voice), pace.ahead(later)), (0, ms(60)));
     }
 
@@ -209,7 +225,7 @@ mod tests {
         let voice = Stride::voice(ms(500));
         while pace.due(now, voice) > 0 {
             bursts.push(pace.due(now, voice));
-            pace.sent(now, pace.due(now, voice));
+            pace.sent(now, pace.due(now, voice), voice);
         }
         assert_eq!(bursts, [10, 10, 5]);
     }
@@ -219,7 +235,7 @@ mod tests {
         let (now, mut pace) = (start(), Pace::new(&Line::twilio()));
         let voice = Stride::voice(ms(0));
         assert_eq!(pace.due(now, voice), 1);
-        pace.sent(now, 1);
+        pace.sent(now, 1, voice);
         assert_eq!(pace.next(now, voice), now + ms(20));
         assert_eq!(pace.due(now + ms(20), voice), 1);
     }
@@ -227,7 +243,7 @@ mod tests {
     #[test]
     fn what_the_peer_dropped_is_not_ahead() {
         let (now, mut pace) = (start(), Pace::new(&Line::twilio()));
-        pace.sent(now, 10);
+        pace.sent(now, 10, Stride::voice(ms(200)));
         assert_eq!(pace.unheard(now + ms(50)), 150 * 8);
         pace.cleared();
         assert_eq!((pace.ahead(now), pace.due(now, Stride::voice(ms(60)))), (ms(0), 3));
@@ -244,7 +260,7 @@ mod tests {
                 least = least.min(pace.ahead(now));
             }
             let due = pace.due(now, stride);
-            pace.sent(now, due);
+            pace.sent(now, due, stride);
             *sent += due;
             most = most.max(pace.ahead(now));
             pace.next(now, stride)
@@ -270,6 +286,28 @@ mod tests {
                 assert!(most <= stride.most(), "{phase}: {most:?}");
             }
         }
+    }
+
+    /// Regression: a client whose frames last 32 ms had 62 ms of silence for a hundred.
+    #[test]
+    fn silence_fills_the_time_whatever_the_length_of_the_caller_s_frames() {
+        for every in [5, 21, 23, 32, 40, 64, 93] {
+            for phase in [0, 7, 19] {
+                let (sent, _, _, most) = accompanied(Stride::SILENCE, phase, every);
+                assert!(sent.abs_diff(500) <= 6, "{every} {phase}: {sent} frames");
+                assert!(most <= ms(30), "{every} {phase}: {most:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_after_late_silence_is_no_less_ahead_for_it() {
+        let (now, mut pace) = (start(), Pace::new(&Line::twilio()));
+        pace.sent(now, 1, Stride::SILENCE);
+        let later = now + ms(50);
+        assert_eq!((pace.due(later, Stride::SILENCE), pace.due(later, Stride::voice(ms(60)))), (3, 3));
+        pace.sent(later, 3, Stride::voice(ms(60)));
+        assert_eq!(pace.ahead(later), ms(60));
     }
 
     #[test]
@@ -300,7 +338,7 @@ mod tests {
             for wakes in 0..500 {
                 let due = pace.due(now, stride);
                 assert!(wakes == 0 || due == frames || lead == 20, "{lead}: {due} at {wakes}");
-                pace.sent(now, due);
+                pace.sent(now, due, stride);
                 sent += due;
                 now = pace.next(now, stride);
                 assert!(lead == 20 || pace.ahead(now) >= Line::FRAME, "{lead}: dry at {wakes}");
@@ -322,7 +360,7 @@ mod tests {
                     prop_assert!(frames == 0 || !pace.ahead(now).is_zero(), "starved at {turn}");
                     let due = pace.due(now, voice);
                     prop_assert!(due <= BURST_MAX);
-                    pace.sent(now, due);
+                    pace.sent(now, due, voice);
                     frames += due;
                 }
                 prop_assert!(pace.ahead(now) <= lead + Line::FRAME);

@@ -140,7 +140,7 @@ impl Mouth {
                 actions.send(None, |bytes| encoder.silence(samples, bytes));
                 sent = if sent == Sent::Voice { sent } else { Sent::Silence };
             }
-            self.pace.sent(now, 1);
+            self.pace.sent(now, 1, stride);
             if voiced {
                 self.voiced_until = Some(now + self.pace.ahead(now));
             }
