@@ -14,7 +14,10 @@ use pronto::{
     call::Then,
     language::Language,
     privacy::Pii,
-    store::{Answer, CallRecord, MemoryStore, Owed, Owing, Reports, Store, StoreError},
+    store::{
+        Answer, CallRecord, Change, Document, DocumentKind, Documents, MemoryStore, Owed, Owing, Reports, Store,
+        StoreError,
+    },
     tenant::{Desk, ToolRun},
 };
 use serde_json::{Value, json};
@@ -279,6 +282,18 @@ impl Reports for Fragile {
     }
     fn settle<'a>(&'a self, tenant: &'a TenantId, call: &'a str, at: Timestamp) -> Answer<'a, bool> {
         self.books.settle(tenant, call, at)
+    }
+}
+
+impl Documents for Fragile {
+    fn change<'a>(&'a self, tenant: &'a TenantId, changes: &'a [Change]) -> Answer<'a, ()> {
+        self.books.change(tenant, changes)
+    }
+    fn documents<'a>(&'a self, tenant: &'a TenantId, kind: DocumentKind, limit: usize) -> Answer<'a, Vec<Document>> {
+        self.books.documents(tenant, kind, limit)
+    }
+    fn erase_before<'a>(&'a self, tenant: &'a TenantId, kind: DocumentKind, created: Timestamp) -> Answer<'a, u64> {
+        self.books.erase_before(tenant, kind, created)
     }
 }
 

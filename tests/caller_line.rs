@@ -32,7 +32,7 @@ async fn conversation<F: Future<Output = Heard> + Send + 'static>(
         tcp.set_nodelay(true).unwrap();
         agent(accept_async(tcp).await.unwrap()).await
     });
-    let placement = Placement { address, token: None, from: Some("+393331234567".into()), wire };
+    let placement = Placement { address, given: false, token: None, from: Some("+393331234567".into()), wire };
     let rate = placement.format().rate;
     let scenario = Scenario::parse(scenario).unwrap();
     let sound = |turn: &Turn| match turn {
@@ -283,7 +283,7 @@ async fn lines_that_come_while_the_call_runs_are_said_at_once() {
         let (tcp, _) = listener.accept().await.unwrap();
         vapi(accept_async(tcp).await.unwrap(), vec![("Pronto!", 3_000), ("Sì.", 300)]).await
     });
-    let placement = Placement { address, token: None, from: None, wire: Wire::Vapi(Format::PCM_WIDE) };
+    let placement = Placement { address, given: false, token: None, from: None, wire: Wire::Vapi(Format::PCM_WIDE) };
     let (send, lines) = tokio::sync::mpsc::channel(4);
     let samples: Arc<[i16]> = tone(Rate::WIDE, 500).into();
     tokio::spawn(async move {

@@ -82,6 +82,7 @@ async fn books(path: &Path) -> Option<Books> {
 async fn calls(lab: &Lab, address: SocketAddr, day: &str, told: &mut (dyn FnMut(Moment) + Send)) -> Conversation {
     let placement = Placement {
         address: format!("ws://{address}/v1/stream/{ID}"),
+        given: false,
         token: Some(TOKEN.into()),
         from: Some(CALLER.into()),
         wire: Wire::Vapi(Format::PCM_WIDE),

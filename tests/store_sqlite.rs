@@ -10,7 +10,7 @@ use pronto::{
     },
     language::Language,
     privacy::Pii,
-    store::{CallRecord, MemoryStore, SqliteStore, Store, StoreError},
+    store::{CallRecord, Change, Document, DocumentKind, Documents, MemoryStore, SqliteStore, Store, StoreError},
     tenant::{Desk, ToolRun},
 };
 use serde_json::{Value, json};
@@ -400,6 +400,81 @@ async fn calls_are_kept_and_replaced_by_a_later_record() {
     let calls = store.calls(&tenant, 2).await.expect("readable");
     assert_eq!(calls.iter().map(|call| call.id.as_str()).collect::<Vec<_>>(), ["call-2", "call-1"]);
     assert_eq!(calls[0].ending.as_deref(), Some("caller_hung_up"));
+}
+
+fn document(kind: DocumentKind, id: &str, created_ms: i64, body: &str) -> Document {
+    let at = |ms| Timestamp::from_millisecond(1_776_000_000_000 + ms).expect("in range");
+    let (id, body) = (id.to_owned(), Pii::new(body.to_owned()));
+    Document { kind, id, body, created: at(created_ms), updated: at(created_ms + 1) }
+}
+
+/// Both stores keep documents alike.
+#[tokio::test]
+async fn documents_are_kept_replaced_and_erased_and_are_one_tenants_only() {
+    let folder = Folder::new("documents");
+    let sqlite = SqliteStore::open(folder.file()).await.expect("a new file");
+    for store in [&MemoryStore::new() as &dyn Documents, &sqlite] {
+        let (rossi, bianchi) = (TenantId::new("rossi"), TenantId::new("bianchi"));
+        let (assistant, call) = (DocumentKind::Assistant, DocumentKind::Call);
+        let ids = async |tenant: &TenantId, kind, limit| -> Vec<String> {
+            let documents = store.documents(tenant, kind, limit).await.expect("readable");
+            documents.into_iter().map(|document| document.id).collect()
+        };
+        // By when they were created, not by when they came; the last word on one of them holds.
+        let second = document(call, "a", 2, "{\"name\":\"Perché no\"}");
+        let changes = [
+            Change::Put(document(call, "c", 3, "{}")),
+            Change::Put(document(call, "a", 2, "")),
+            Change::Put(document(call, "b", 2, "{}")),
+            Change::Put(document(call, "gone", 1, "{}")),
+            Change::Put(document(assistant, "a", 9, "{}")),
+            Change::Put(second.clone()),
+            Change::Erase(call, "gone".into()),
+            Change::Erase(call, "never there".into()),
+        ];
+        store.change(&rossi, &changes).await.expect("writable");
+        assert_eq!(ids(&rossi, call, 9).await, ["a", "b", "c"]);
+        assert_eq!(ids(&rossi, call, 2).await, ["b", "c"], "of more the newest");
+        assert_eq!(ids(&rossi, assistant, 9).await, ["a"]);
+        assert_eq!(store.documents(&rossi, call, 9).await.expect("readable")[0], second);
+
+        // Who knows the ids of another tenant's documents changes nothing with them.
+        let attack = [Change::Erase(call, "a".into()), Change::Put(document(call, "b", 0, "theirs"))];
+        store.change(&bianchi, &attack).await.expect("writable");
+        let later = second.created + jiff::SignedDuration::from_hours(1);
+        assert_eq!(store.erase_before(&bianchi, call, later).await, Ok(1), "their own");
+        assert_eq!(ids(&bianchi, call, 9).await, Vec::<String>::new());
+        assert_eq!(store.documents(&rossi, call, 9).await.expect("readable")[0], second);
+        assert_eq!(ids(&rossi, call, 9).await, ["a", "b", "c"]);
+
+        let third = document(call, "c", 3, "{}").created;
+        assert_eq!(store.erase_before(&rossi, call, third).await, Ok(2));
+        assert_eq!((ids(&rossi, call, 9).await, ids(&rossi, assistant, 9).await), (vec!["c".into()], vec!["a".into()]));
+    }
+    sqlite.close().await;
+    let again = SqliteStore::open(folder.file()).await.expect("it is there");
+    let kept = again.documents(&TenantId::new("rossi"), DocumentKind::Call, 9).await.expect("readable");
+    assert_eq!(kept, [document(DocumentKind::Call, "c", 3, "{}")]);
+}
+
+#[tokio::test]
+async fn changes_of_documents_are_made_together_or_not_at_all() {
+    let folder = Folder::new("together");
+    let store = SqliteStore::open(folder.file()).await.expect("a new file");
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", folder.file().display())).await.expect("it is there");
+    sqlx::query(
+        "create trigger refuses before insert on documents when new.id = 'b'
+         begin select raise(abort, 'not this one'); end",
+    )
+    .execute(&pool)
+    .await
+    .expect("writable");
+    let tenant = TenantId::new("rossi");
+    let put = |id| Change::Put(document(DocumentKind::Call, id, 1, "{}"));
+    store.change(&tenant, &[put("a"), put("b"), put("c")]).await.expect_err("one of them is refused");
+    assert!(store.documents(&tenant, DocumentKind::Call, 9).await.expect("readable").is_empty());
+    store.change(&tenant, &[put("a"), put("c")]).await.expect("the next ones are not in its way");
+    assert_eq!(store.documents(&tenant, DocumentKind::Call, 9).await.expect("readable").len(), 2);
 }
 
 async fn check_unusable(file: PathBuf, expected: fn(&StoreError) -> bool, fix: &str) {

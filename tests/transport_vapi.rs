@@ -4,13 +4,13 @@
 use pronto::{
     audio::{Codec, Format, Line, Rate},
     transport::{
-        AUDIO_BYTES_MAX, Control, Dialect, Incoming, Message, Outgoing, PeerEvent, Started, TEXT_BYTES_MAX, Told,
+        AUDIO_BYTES_MAX, Control, Dialect, Incoming, Json, Message, Outgoing, PeerEvent, Started, TEXT_BYTES_MAX, Told,
         Transport, TransportError, VapiClient, VapiServer,
         vapi::{Wanted, parse_control, parse_format, parse_format_pairs},
     },
 };
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::to_raw_value};
 
 fn server() -> VapiServer {
     VapiServer::new(Format::PCM_WIDE, "c1")
@@ -112,6 +112,10 @@ fn what_is_not_understood_is_counted_and_never_an_error() {
         ("{", "malformed control"),
         ("7", "malformed control"),
         (r#"{"type":"say","type":"say"}"#, "malformed control"),
+        (r#"["end-call"]"#, "malformed control"),
+        (r#"{"message":["end-call"]}"#, "malformed control"),
+        (r#"{"type":"add-message","message":["user","x"]}"#, "add-message without a message"),
+        (r#"{"type":"transfer","destination":["+39061"]}"#, "a transfer without a destination"),
         ("{}", "a control without a type"),
         (r#"{"type":5}"#, "a control without a type"),
         (r#"{"type":"warp"}"#, "unknown control"),
@@ -241,8 +245,10 @@ fn told(server: &mut VapiServer, told: Told<'_>) -> Option<Value> {
 
 #[test]
 fn events_are_flat_stamped_and_in_the_words_of_live_streams() {
-    let said = [("system", "Sei la receptionist.".to_owned()), ("user", "Buon\"giorno".to_owned())];
     let lines = json!([{"role":"system","content":"Sei la receptionist."},{"role":"user","content":"Buon\"giorno"}]);
+    let timed = json!([{"role":"user","message":"Buon\"giorno","time":1_788_251_400_120_i64,"secondsFromStart":4.12}]);
+    let (said, minutes) = (to_raw_value(&lines).unwrap(), to_raw_value(&timed).unwrap());
+    let assistant = json!({"name":"A"}).as_object().unwrap().clone();
     let call = json!({"id":"call_7","type":"function","function":{"name":"book","arguments":{"plate":"AB123CD"}}});
     let broken = json!({"id":"call_7","type":"function","function":{"name":"book","arguments":"{\"plate\":"}});
     let tool = |arguments| Told::ToolCall { id: "call_7", name: "book", arguments };
@@ -269,8 +275,18 @@ fn events_are_flat_stamped_and_in_the_words_of_live_streams() {
             json!({"type":"transcript","role":"assistant","transcriptType":"final","transcript":"Certo."}),
         ),
         (
-            Told::Conversation(&said),
+            Told::Conversation { formatted: Json::new(&said), messages: None },
             json!({"type":"conversation-update","conversation":lines,"messagesOpenAIFormatted":lines}),
+        ),
+        (
+            Told::Conversation { formatted: Json::new(&said), messages: Some(Json::new(&minutes)) },
+            json!({
+                "type":"conversation-update","conversation":lines,"messagesOpenAIFormatted":lines,"messages":timed
+            }),
+        ),
+        (
+            Told::AssistantStarted { assistant: &assistant },
+            json!({"type":"assistant.started","newAssistant":{"name":"A"}}),
         ),
         (
             Told::ModelOutput { text: "Certo. ", turn: 2 },
@@ -367,7 +383,8 @@ fn a_client_reads_the_events_of_live_streams() {
         (json!({"type":"transcript","role":"robot","transcript":"x"}), Err("an event of neither side")),
         (json!({"type":"status-update"}), Err("a status-update without a status")),
         (json!({"status":"ended"}), Err("an event without a type")),
-        (json!([]), Err("an event without a type")),
+        (json!([]), Err("malformed event")),
+        (json!(["status-update", null, "ended"]), Err("malformed event")),
         (json!("ended"), Err("malformed event")),
     ] {
         assert_eq!(event(json.clone()), read, "{json}");

@@ -77,6 +77,8 @@ pub enum Ending {
     NoAudio,
     /// The caller was put through to somebody.
     Transferred,
+    /// Whoever created the call took it back.
+    Cancelled,
     /// The process is shutting down.
     Shutdown,
     /// Engines failed and could not be replaced.

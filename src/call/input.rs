@@ -155,4 +155,6 @@ pub enum Control {
     },
     /// End the call now.
     End,
+    /// The same, because whoever created the call takes it back.
+    Cancel,
 }

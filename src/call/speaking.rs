@@ -462,6 +462,7 @@ impl Call {
                 self.close_after_reply(now, Ending::Transferred, Some(to), "call.transfer");
             }
             Control::End => self.finish(now, Ending::AgentEnded, None, actions),
+            Control::Cancel => self.finish(now, Ending::Cancelled, None, actions),
         }
     }
 

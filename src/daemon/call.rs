@@ -17,6 +17,10 @@ use crate::{
         },
         lab::speech::{Speech, Voice},
     },
+    vapi::peer::{
+        account::VapiAccount,
+        dialling::{Answerer, NewCall},
+    },
 };
 
 /// Telephones a gateway: says lines, follows a scenario, or speaks what is typed
@@ -27,10 +31,15 @@ Examples:
       what is typed is spoken, a line at a time; Ctrl-D hangs up
   pronto call ws://127.0.0.1:18789/v1/stream/officina-rossi --token ... --say 'vorrei prenotare un tagliando' \\
       --say 'martedì alle nove' --record call.wav
-  pronto call ws://127.0.0.1:18789/twilio/officina-rossi --dialect twilio --token ... --scenario caller.toml")]
+  pronto call ws://127.0.0.1:18789/twilio/officina-rossi --dialect twilio --token ... --scenario caller.toml
+  pronto call https://api.vapi.ai --assistant ID --token \"$VAPI_KEY\" --say 'buongiorno'
+      creates a call to an assistant at Vapi, or at a gateway in its place (https://host/vapi/tenant), and dials it")]
 pub struct Call {
-    /// The gateway's address
+    /// The gateway's address; with --assistant that of a REST interface
     pub address: String,
+    /// Create a call to this assistant first
+    #[arg(long, value_name = "ID")]
+    pub assistant: Option<String>,
     /// Say this when the agent has finished; may be given more than once
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["scenario"])]
     pub say: Vec<String>,
@@ -100,11 +109,12 @@ impl Call {
     }
 
     async fn talk(self) -> anyhow::Result<ExitCode> {
-        let placement = self.placement()?;
+        let wire = self.wire()?;
         let mut terminal = Terminal::new();
         terminal.wait("the caller prepares what to say ...");
-        let lines = self.lines(placement.format().rate).await?;
+        let lines = self.lines(wire.format().rate).await?;
         terminal.wait(format!("calling {} ...", self.address));
+        let placement = self.placement(wire).await?;
         let interactive = matches!(lines, Lines::Live(_));
         let mut told = |moment: Moment| match said(&moment) {
             Some(line) => terminal.line(line),
@@ -120,8 +130,8 @@ impl Call {
         self.summary(&mut terminal, &conversation)
     }
 
-    fn placement(&self) -> anyhow::Result<Placement> {
-        let wire = match self.dialect {
+    fn wire(&self) -> anyhow::Result<Wire> {
+        Ok(match self.dialect {
             Dialect::Twilio => Wire::Twilio,
             Dialect::Vapi => {
                 let codec = match self.format {
@@ -130,8 +140,24 @@ impl Call {
                 };
                 Wire::Vapi(Format { codec, rate: Rate::new(self.rate).context("--rate")? })
             }
+        })
+    }
+
+    async fn placement(&self, wire: Wire) -> anyhow::Result<Placement> {
+        let Some(assistant) = &self.assistant else {
+            let (address, token) = (self.address.clone(), self.token.clone());
+            return Ok(Placement { address, given: false, token, from: self.from.clone(), wire });
         };
-        Ok(Placement { address: self.address.clone(), token: self.token.clone(), from: self.from.clone(), wire })
+        let Wire::Vapi(format) = wire else { bail!("--assistant: a call of Vapi's is dialled with --dialect vapi") };
+        let base = self.address.clone().try_into().context("the address of the REST interface")?;
+        let key = self.token.clone().context("--token: creating a call needs the private key")?;
+        let account = VapiAccount::new(base, key.into())?;
+        let mut new = NewCall::to(Answerer::Stored(assistant.clone()), format).named("pronto call");
+        if let Some(from) = &self.from {
+            new = new.knowing("callerNumber", from.as_str());
+        }
+        let created = account.create(&new).await?;
+        Ok(Placement { address: created.transport.into_inner(), given: true, token: None, from: None, wire })
     }
 
     async fn lines(&self, rate: Rate) -> anyhow::Result<Lines> {

@@ -166,6 +166,7 @@ impl Play {
         };
         let placement = Placement {
             address: format!("{}/{path}", running.address()),
+            given: false,
             token: Some(token.into()),
             from: Some(shop::CALLER.into()),
             wire,

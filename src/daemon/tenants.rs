@@ -18,7 +18,7 @@ use crate::{
     providers::settings::{Engines, build},
     store::{SqliteStore, Store},
     tenant::{Directory, Problem, Settings, Tenant, TenantId},
-    vapi::webhooks::deliver,
+    vapi::{switchboard::forget_old_calls, webhooks::deliver},
 };
 
 /// A folder of tenants.
@@ -138,20 +138,29 @@ impl Folder {
             Some(books) => Arc::clone(books),
             None => self.open(&id).await?,
         };
-        let opened = self.books.insert(id.clone(), Arc::clone(&books)).is_none();
-        let tenant = Tenant::of(settings, engines, books);
-        let tenant = match self.directory.get(&id) {
-            Some(former) => tenant.succeeding(&former),
-            None => tenant,
+        self.books.insert(id.clone(), Arc::clone(&books));
+        // Beside the books, and in a folder of its own: nobody else's calls are ever in there.
+        let recordings = self.data.join("recordings").join(id.as_str());
+        let tenant = Tenant::of(settings, engines, books.clone()).recording_in(recordings);
+        let former = self.directory.get(&id);
+        let tenant = match &former {
+            Some(former) => tenant.succeeding(former),
+            None => tenant.lasting(books).await.map_err(|error| {
+                let fix = "make the file of its books readable and writable, or move it away to begin with empty ones";
+                vec![Problem::new("data", error.to_string(), fix)]
+            })?,
         };
         let tenant = Arc::new(tenant);
         self.directory.put(Arc::clone(&tenant));
-        if opened {
-            let mut stopped = self.stopped.clone();
-            let stop = async move {
-                let _ = stopped.wait_for(|stopped| *stopped).await;
+        if former.is_none() {
+            let stop = || {
+                let mut stopped = self.stopped.clone();
+                async move {
+                    let _ = stopped.wait_for(|stopped| *stopped).await;
+                }
             };
-            tokio::spawn(deliver(Arc::clone(&self.directory), id.clone(), stop));
+            tokio::spawn(deliver(Arc::clone(&self.directory), id.clone(), stop()));
+            tokio::spawn(forget_old_calls(Arc::clone(&self.directory), id.clone(), stop()));
         }
         tracing::info!(tenant = %id, engines = ?tenant.engines(), "a tenant takes calls");
         // Calls need not wait for it; until then every sentence comes from the voice itself.

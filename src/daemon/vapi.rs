@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{Given, Settings, check, tenants};
 use crate::{
     tenant,
-    vapi::description::{Doors, PublicUrl, assistant},
+    vapi::peer::description::{Doors, PublicUrl, assistant},
 };
 
 /// What stands where no credential was named: nobody can take it for one.

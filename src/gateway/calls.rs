@@ -10,10 +10,12 @@ use std::{
 
 use tokio::{
     net::TcpStream,
+    runtime::Handle,
     sync::{Notify, mpsc},
 };
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::{limits, socket::Socket, tap::Listener};
+use super::{limits, recordings::Recorder, socket::Socket, tap::Listener};
 use crate::{audio::Format, call::Control, tenant::TenantId};
 
 /// Whose call, and under which of the peer's ids.
@@ -35,6 +37,8 @@ pub(super) struct Calls {
 pub(super) struct Active {
     calls: Arc<Calls>,
     named: Option<Named>,
+    /// Who records it, until there is something to record.
+    recorder: Option<Recorder>,
 }
 
 /// A call that can be reached by its id.
@@ -83,7 +87,7 @@ impl Calls {
             }
         };
         self.active.fetch_add(1, Ordering::AcqRel);
-        Some(Active { calls: Arc::clone(self), named })
+        Some(Active { calls: Arc::clone(self), named, recorder: None })
     }
 
     /// The call of this id has lost its connection and waits for another one.
@@ -120,6 +124,16 @@ impl Calls {
         line.is_some_and(|line| line.errands.try_send(errand).is_ok())
     }
 
+    /// Ends the call of this id, however much waits to be handed to it.
+    pub(super) fn cancel(&self, tenant: &TenantId, id: &str) {
+        let errands = self.lines().get(&(tenant.clone(), Box::from(id))).map(|line| line.errands.clone());
+        let Some(errands) = errands else { return };
+        if let Err(mpsc::error::TrySendError::Full(errand)) = errands.try_send(Errand::Control(Control::Cancel)) {
+            // It waits its turn; with the call it ends.
+            tokio::spawn(async move { errands.send(errand).await });
+        }
+    }
+
     /// How many there are.
     pub(super) fn active(&self) -> usize {
         self.active.load(Ordering::Acquire)
@@ -142,12 +156,29 @@ impl Calls {
 }
 
 impl Active {
+    /// It is to be recorded.
+    pub(super) fn record(&mut self, recorder: Recorder) {
+        self.recorder = Some(recorder);
+    }
+
+    /// Who records it, for whoever has its sound.
+    pub(super) fn recorder(&mut self) -> Option<Recorder> {
+        self.recorder.take()
+    }
+
     /// The connection is lost. Whether another one may come for this call.
     pub(super) fn lost(&self) -> bool {
         self.named.as_ref().is_some_and(|named| {
             named.lost.store(true, Ordering::Release);
             true
         })
+    }
+
+    /// The call is over: who comes now comes too late.
+    pub(super) fn over(&self) {
+        if let Some(named) = &self.named {
+            named.lost.store(false, Ordering::Release);
+        }
     }
 
     /// What comes next from outside; never, for a call without an id.
@@ -163,12 +194,89 @@ impl Active {
     }
 }
 
+/// A connection that came in the very moment in which its call gave up waiting is told so.
+async fn too_late(mut socket: Box<Socket<TcpStream>>) {
+    socket.close(CloseCode::Policy, "this call is over").await;
+}
+
 impl Drop for Active {
     fn drop(&mut self) {
-        if let Some(named) = &self.named {
+        if let Some(named) = &mut self.named {
             self.calls.lines().remove(&named.name);
+            // Nobody hands it anything any more: what is left was handed over before.
+            while let Ok(errand) = named.errands.try_recv() {
+                match (errand, Handle::try_current()) {
+                    (Errand::Back(socket), Ok(runtime)) => drop(runtime.spawn(too_late(socket))),
+                    (Errand::Back(_) | Errand::Control(_) | Errand::Listen(_), _) => {}
+                }
+            }
         }
         self.calls.active.fetch_sub(1, Ordering::AcqRel);
         self.calls.ended.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::StreamExt;
+    use tokio::{net::TcpListener, time::timeout};
+    use tokio_tungstenite::{
+        WebSocketStream,
+        tungstenite::{Message, protocol::Role},
+    };
+
+    use super::*;
+    use crate::gateway::clock;
+
+    fn rossi() -> TenantId {
+        TenantId::new("rossi").expect("a name")
+    }
+
+    /// A connection: our end, and the peer's.
+    async fn connection() -> (Box<Socket<TcpStream>>, WebSocketStream<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (ours, theirs) = tokio::join!(listener.accept(), TcpStream::connect(address));
+        let ours = WebSocketStream::from_raw_socket(ours.expect("accepted").0, Role::Server, None).await;
+        let theirs = WebSocketStream::from_raw_socket(theirs.expect("connected"), Role::Client, None).await;
+        (Box::new(Socket::new(ours, clock::now())), theirs)
+    }
+
+    /// Regression: it was dropped without a word, and its peer dialled again and again.
+    #[tokio::test]
+    async fn who_comes_back_as_the_call_gives_up_is_told_that_it_is_over() {
+        let calls = Arc::new(Calls::default());
+        let active = calls.begin(&rossi(), Some(("c1", Format::PCM_WIDE))).expect("the id is free");
+        assert!(active.lost());
+        let (socket, mut peer) = connection().await;
+        assert!(calls.rejoin(&rossi(), "c1", Format::PCM_WIDE, socket).is_ok(), "the call waits for it");
+        drop(active);
+        let last = timeout(Duration::from_secs(20), peer.next()).await.expect("a word");
+        let Some(Ok(Message::Close(Some(frame)))) = last else { panic!("{last:?}") };
+        assert_eq!((frame.code, frame.reason.as_str()), (CloseCode::Policy, "this call is over"));
+        assert!(calls.begin(&rossi(), Some(("c1", Format::PCM_WIDE))).is_some(), "the id is free again");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_over_takes_nobody_back() {
+        let calls = Arc::new(Calls::default());
+        let active = calls.begin(&rossi(), Some(("c1", Format::PCM_WIDE))).expect("the id is free");
+        assert!(active.lost());
+        active.over();
+        let (socket, _peer) = connection().await;
+        assert!(calls.rejoin(&rossi(), "c1", Format::PCM_WIDE, socket).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_flooded_call_is_ended_all_the_same() {
+        let calls = Arc::new(Calls::default());
+        let mut active = calls.begin(&rossi(), Some(("c1", Format::PCM_WIDE))).expect("the id is free");
+        while calls.tell(&rossi(), "c1", Errand::Control(Control::Greet)) {}
+        calls.cancel(&rossi(), "c1");
+        let cancelled = async { while !matches!(active.errand().await, Errand::Control(Control::Cancel)) {} };
+        timeout(Duration::from_secs(20), cancelled).await.expect("it comes in its turn");
+        calls.cancel(&rossi(), "nobody");
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Driver<'a> {
     active: &'a mut Active,
     /// The connection is lost: until when the call waits for another one.
     lost_until: Option<Instant>,
-    /// Who listens, while somebody does.
+    /// Who listens and records, while somebody does.
     tap: Option<Box<Tap>>,
     /// How it is left, once it is.
     leave: Option<Leave>,
@@ -87,7 +87,8 @@ impl<'a> Driver<'a> {
         active: &'a mut Active,
     ) -> Self {
         let (actions, todo) = (Actions::new(), Vec::new());
-        Self {
+        let recorder = active.recorder();
+        let mut driver = Self {
             call,
             wire,
             streams,
@@ -99,7 +100,14 @@ impl<'a> Driver<'a> {
             lost_until: None,
             tap: None,
             leave: None,
+        };
+        // Before the first sound, so that nothing of the call is missing.
+        if let Some(recorder) = recorder
+            && let Some(tap) = driver.tapped()
+        {
+            tap.record(recorder);
         }
+        driver
     }
 
     /// Answers, and goes on until the call is over. `first` is handed to the call right after the answer.
@@ -117,6 +125,7 @@ impl<'a> Driver<'a> {
             let now = clock::now();
             self.tick(now);
             if let Some(leave) = self.leave.take() {
+                self.active.over();
                 return leave;
             }
             // Most of the time nothing is hurried. Then the process wakes once for several frames, reads them together
@@ -280,18 +289,24 @@ impl<'a> Driver<'a> {
 
     /// Somebody listens from now on.
     fn listen(&mut self, listener: Listener) {
+        if let Some(tap) = self.tapped() {
+            tap.add(listener);
+        }
+    }
+
+    /// Both sides for who listens, from now on.
+    fn tapped(&mut self) -> Option<&mut Tap> {
         if self.tap.as_ref().is_none_or(|tap| tap.is_idle()) {
             self.tap = Tap::new(self.wire.transport.line().speaks).ok().map(Box::new);
         }
-        if let Some(tap) = &mut self.tap {
-            tap.add(listener);
-        }
+        self.tap.as_deref_mut()
     }
 
     /// The peer is back.
     fn back(&mut self, now: Instant, socket: Socket<TcpStream>) {
         tracing::info!("the line is back");
         metrics::line(true);
+        metrics::events_dropped(self.wire.socket.dropped());
         self.wire.socket = socket;
         self.lost_until = None;
         self.wire.tell(Told::InProgress);
@@ -364,6 +379,7 @@ pub(super) const fn goodbye(ending: Ending) -> (CloseCode, &'static str) {
         | Ending::EndPhrase
         | Ending::SilenceTimedOut
         | Ending::TooLong
+        | Ending::Cancelled
         | Ending::Transferred => (CloseCode::Normal, ""),
     }
 }

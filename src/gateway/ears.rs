@@ -1,5 +1,5 @@
 //! One connection of Vapi's custom transcriber, from the upgrade to its end: what comes is fed to the tenant's recogniser,
-//! what is understood is sent back. What it all means is the business of [`vapi::ears`](crate::vapi::ears).
+//! what is understood is sent back. What it all means is the business of [`peer::ears`](crate::vapi::peer::ears).
 //!
 //! The connection is a call's: it takes one of the tenant's lines, and a shutdown waits for it. When the peer has said
 //! goodbye nothing more may be sent to it, so what the recogniser still held is dropped with it; when we say goodbye, the
@@ -33,7 +33,7 @@ use super::{
 use crate::{
     tenant::{Permit, Tenant},
     transport::Message,
-    vapi::{
+    vapi::peer::{
         ears::{Fed, Listener},
         transcriber::{Channel, NoStart, Sides, Start},
     },

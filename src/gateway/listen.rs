@@ -9,37 +9,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::{
     Shared, Step, clock,
     socket::{Received, Socket},
+    tap::Sides,
 };
 use crate::transport::Message;
-
-/// How the two sides come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sides {
-    /// The caller on the left, ours on the right.
-    Apart,
-    /// Together, on one channel.
-    Mixed,
-}
-
-impl Sides {
-    const fn channels(self) -> u32 {
-        match self {
-            Self::Apart => 2,
-            Self::Mixed => 1,
-        }
-    }
-
-    fn of(self, piece: Bytes) -> Bytes {
-        match self {
-            Self::Apart => piece,
-            Self::Mixed => {
-                let sample = |bytes: &[u8]| i16::from_le_bytes([bytes[0], bytes[1]]);
-                let pairs = piece.as_chunks::<4>().0.iter();
-                pairs.flat_map(|pair| sample(&pair[..2]).saturating_add(sample(&pair[2..])).to_le_bytes()).collect()
-            }
-        }
-    }
-}
 
 /// Sends what is heard until the call is over, or the listener goes.
 pub(super) async fn run(

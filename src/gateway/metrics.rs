@@ -10,9 +10,9 @@ use crate::{
     providers::{Kind, hedge::HEDGES},
     tenant::ending_name,
     vapi::{
-        brain::ANSWERS,
-        hands::PENDING,
-        webhooks::{ASSISTANT_REQUEST, MESSAGES, REPORTS},
+        peer::{brain::ANSWERS, hands::PENDING},
+        switchboard::DOCUMENTS,
+        webhooks::{ASSISTANT_ANSWERS, ASSISTANT_REQUEST, MESSAGES, REPORTS},
     },
 };
 
@@ -58,6 +58,16 @@ pub const EVENTS_DROPPED: &str = "pronto_events_dropped_total";
 pub const SOCKET_FAULTS: &str = "pronto_socket_faults_total";
 /// Connections of calls that broke, and those that came back in time.
 pub const LINES_LOST: &str = "pronto_lines_lost_total";
+/// Callers put through to an assistant at Vapi, by what came of it.
+pub const DIALLED: &str = "pronto_vapi_dialled_total";
+/// Their sound that never left, in frames of 20 ms.
+pub const DIALLED_DROPPED: &str = "pronto_vapi_dialled_dropped_frames_total";
+/// Recordings of calls, by what became of them.
+pub const RECORDINGS: &str = "pronto_recordings_total";
+/// Sound that is missing in recordings.
+pub const RECORDINGS_LOST: &str = "pronto_recordings_lost_milliseconds_total";
+/// Recordings that were erased, by why.
+pub const RECORDINGS_ERASED: &str = "pronto_recordings_erased_total";
 /// Messages of peers that a dialect ignored.
 pub const IGNORED: &str = "pronto_messages_ignored_total";
 /// Failures of engines, by engine and kind.
@@ -145,6 +155,31 @@ pub fn describe() {
     describe_counter!(EVENTS_DROPPED, Unit::Count, "Events not sent because the peer is slow");
     describe_counter!(SOCKET_FAULTS, Unit::Count, "Sockets that ended in a fault, by kind");
     describe_counter!(LINES_LOST, Unit::Count, "Connections of calls that broke (back=no), and that came back (yes)");
+    describe_counter!(
+        DIALLED,
+        Unit::Count,
+        "Callers put through to an assistant at Vapi: ready, lost while they spoke, or why there was no call"
+    );
+    describe_counter!(
+        DIALLED_DROPPED,
+        Unit::Count,
+        "Frames of 20 ms of callers' sound that did not reach the assistant at Vapi: the network is too slow"
+    );
+    describe_counter!(
+        RECORDINGS,
+        Unit::Count,
+        "Recordings of calls: kept, empty (nothing was heard), or failed because the disk takes none"
+    );
+    describe_counter!(
+        RECORDINGS_LOST,
+        Unit::Milliseconds,
+        "Sound that is missing in recordings: the disk is slow or full, or a recording has reached its bound"
+    );
+    describe_counter!(
+        RECORDINGS_ERASED,
+        Unit::Count,
+        "Recordings that were erased: asked for, old (keep_days), or over (megabytes_max)"
+    );
     describe_counter!(IGNORED, Unit::Count, "Messages of peers that meant nothing to us, by reason");
     describe_counter!(TOOLS, Unit::Count, "Tools that were run, by how they ended");
     describe_counter!(ENGINE_FAILURES, Unit::Count, "Failures of engines, by engine and kind");
@@ -160,6 +195,17 @@ pub fn describe() {
         REPORTS,
         Unit::Count,
         "Reports of calls: delivered, to be sent again, given_up, or not_kept because too many are owed or the store fails"
+    );
+    describe_counter!(
+        DOCUMENTS,
+        Unit::Count,
+        "Changes of stored assistants and created calls: written, to be written again because the store fails, or not_kept \
+         because they are too long or too many wait"
+    );
+    describe_counter!(
+        ASSISTANT_ANSWERS,
+        Unit::Count,
+        "Calls whose customer's server was asked who answers: assistant, forward, error, or why it named nobody"
     );
     describe_histogram!(
         ASSISTANT_REQUEST,
@@ -241,6 +287,28 @@ impl Refusal {
     }
 }
 
+/// What became of a recording, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recording {
+    /// It is there.
+    Kept,
+    /// Nothing was heard, and nothing is left.
+    Empty,
+    /// The file could not be made.
+    Failed,
+}
+
+/// Why recordings were erased, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Erasure {
+    /// Somebody with the right to asked for it.
+    Asked,
+    /// They were as old as they may become.
+    Old,
+    /// There was no room for all of them.
+    Over,
+}
+
 /// How a settings file fared, as a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
@@ -255,6 +323,48 @@ pub enum Reload {
 /// A call has lost its connection, or has it back.
 pub(super) fn line(back: bool) {
     counter!(LINES_LOST, "back" => if back { "yes" } else { "no" }).increment(1);
+}
+
+/// A caller was to be put through to an assistant at Vapi.
+pub(super) fn dialled(outcome: &'static str) {
+    counter!(DIALLED, "outcome" => outcome).increment(1);
+}
+
+/// Sound of a caller that did not reach Vapi.
+pub(super) fn dialled_dropped(frames: u64) {
+    count(DIALLED_DROPPED, frames);
+}
+
+/// A recording is over.
+pub(super) fn recorded(outcome: Recording) {
+    let outcome = match outcome {
+        Recording::Kept => "kept",
+        Recording::Empty => "empty",
+        Recording::Failed => "failed",
+    };
+    counter!(RECORDINGS, "outcome" => outcome).increment(1);
+}
+
+/// So many samples are missing in a recording.
+pub(super) fn recording_lost(samples: u64) {
+    count_time(RECORDINGS_LOST, crate::audio::Rate::WIDE.duration(samples));
+}
+
+/// So many recordings were erased.
+pub(super) fn recordings_erased(why: Erasure, recordings: u64) {
+    let why = match why {
+        Erasure::Asked => "asked",
+        Erasure::Old => "old",
+        Erasure::Over => "over",
+    };
+    if recordings > 0 {
+        counter!(RECORDINGS_ERASED, "why" => why).increment(recordings);
+    }
+}
+
+/// A customer's server was asked who answers a call.
+pub(super) fn assistant_asked(said: &'static str) {
+    counter!(ASSISTANT_ANSWERS, "said" => said).increment(1);
 }
 
 /// One more connection, or one less (`false`).

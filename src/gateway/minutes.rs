@@ -1,4 +1,5 @@
-//! Keeps the minutes of a call that was created over REST: when what was said, and what remains of it.
+//! Keeps the minutes of calls: when what was said. What remains of a call that was created over REST is kept with them, and
+//! its customer's server hears of it; the program at the other end of a WebSocket is told them as they grow.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -6,49 +7,140 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
+use tokio::runtime::Handle;
 
-use super::{CallName, Watch, clock, observe::reason};
+use super::{CallName, Watch, clock, observe::reason, recordings::Recorded};
 use crate::{
     call::{Event, Message, Role, Turn},
     tenant::{CallRecord, Tenant},
     transport::vapi::{EndedReason, Kind},
     vapi::{
         Switchboard,
-        assistant::Fitted,
-        call::{Artifact, Minutes, Status},
+        assistant::{ArtifactPlan, Fitted},
+        call::{Artifact, Minutes, Performance, Recording, Status},
         server_message::{Began, Body, Report, Side, Transcript},
         webhooks::Customer,
     },
 };
 
-/// Watches one call, and tells the switchboard when it is over, whatever becomes of it.
+/// The minutes of a call, on the clock and on the calendar.
+struct Clocked {
+    answered: Instant,
+    answered_ms: i64,
+    minutes: Minutes,
+}
+
+impl Clocked {
+    /// Of a call that is answered now.
+    fn new() -> Self {
+        Self { answered: clock::now(), answered_ms: clock::epoch_ms(), minutes: Minutes::default() }
+    }
+
+    fn at(&self) -> Duration {
+        clock::now().saturating_duration_since(self.answered)
+    }
+
+    fn event(&mut self, event: &Event) {
+        let at = self.at();
+        self.minutes.event(at, event);
+    }
+
+    /// The history as it is now: all of it.
+    fn history<'a>(&mut self, history: impl Iterator<Item = &'a Message>) {
+        let at = self.at();
+        self.minutes.history(at, history);
+    }
+
+    /// What there is of the call, of the history that was handed over last.
+    fn artifact<'a>(
+        &self,
+        plan: &ArtifactPlan,
+        instructions: &str,
+        history: impl Iterator<Item = &'a Message>,
+    ) -> Artifact {
+        Artifact::new(plan, instructions, self.answered_ms, history.zip(self.minutes.stamps()))
+    }
+}
+
+/// The minutes for the program at the other end.
+pub(super) struct Conversation {
+    /// The system prompt, where the program may know it: its own customer wrote it.
+    instructions: Arc<str>,
+    clocked: Mutex<Clocked>,
+}
+
+impl Conversation {
+    pub(super) fn new(instructions: Arc<str>) -> Self {
+        Self { instructions, clocked: Mutex::new(Clocked::new()) }
+    }
+
+    /// Something happened.
+    pub(super) fn event(&self, event: &Event) {
+        self.clocked.lock().unwrap_or_else(PoisonError::into_inner).event(event);
+    }
+
+    /// The conversation as a model reads it, and in Vapi's form.
+    pub(super) fn written<'a>(
+        &self,
+        history: impl Iterator<Item = &'a Message>,
+    ) -> Option<(Box<RawValue>, Box<RawValue>)> {
+        let history: Vec<_> = history.collect();
+        let mut clocked = self.clocked.lock().unwrap_or_else(PoisonError::into_inner);
+        clocked.history(history.iter().copied());
+        let plan = ArtifactPlan { transcript: false, ..ArtifactPlan::default() };
+        let artifact = clocked.artifact(&plan, &self.instructions, history.into_iter());
+        drop(clocked);
+        Some((to_raw_value(&artifact.formatted).ok()?, to_raw_value(&artifact.messages).ok()?))
+    }
+}
+
+/// Watches one call that was created, and tells the switchboard when it is over, whatever becomes of it.
 pub(super) struct MinuteTaker {
     board: Arc<Switchboard>,
     call: String,
     fitted: Arc<Fitted>,
+    /// Who answers, as it may be shown.
+    assistant: Arc<Map<String, Value>>,
     /// Whose server hears of it.
     customer: Customer,
+    /// Its recording, and where that can be had.
+    recorded: Option<(Recorded, Recording)>,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    /// When the call was answered, on the clock and on the calendar.
-    answered: Instant,
-    answered_ms: i64,
-    minutes: Minutes,
+    clocked: Clocked,
     over: bool,
 }
 
 impl MinuteTaker {
-    pub(super) fn new(tenant: &Tenant, call: &str, fitted: &Arc<Fitted>, customer: Customer) -> Self {
-        let (answered, answered_ms) = (clock::now(), clock::epoch_ms());
+    pub(super) fn new(
+        tenant: &Tenant,
+        call: &str,
+        fitted: &Arc<Fitted>,
+        assistant: Arc<Map<String, Value>>,
+        customer: Customer,
+    ) -> Self {
         Self {
             board: Arc::clone(tenant.switchboard()),
             call: call.to_owned(),
             fitted: Arc::clone(fitted),
+            assistant,
             customer,
-            inner: Mutex::new(Inner { answered, answered_ms, minutes: Minutes::default(), over: false }),
+            recorded: None,
+            inner: Mutex::new(Inner { clocked: Clocked::new(), over: false }),
         }
+    }
+
+    /// The call is recorded, and this is where that can be had.
+    #[must_use]
+    pub(super) fn recorded(mut self, recorded: Option<(Recorded, Recording)>) -> Self {
+        self.recorded = recorded;
+        self
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -57,29 +149,20 @@ impl MinuteTaker {
 
     /// What there is of the call, with the times that are known.
     fn artifact<'a>(&self, inner: &Inner, history: impl Iterator<Item = &'a Message>) -> Artifact {
-        let history = history.zip(inner.minutes.stamps());
-        Artifact::new(&self.fitted.artifact, &self.fitted.instructions, inner.answered_ms, history)
-    }
-}
-
-impl Inner {
-    fn at(&self) -> Duration {
-        clock::now().saturating_duration_since(self.answered)
+        inner.clocked.artifact(&self.fitted.artifact, &self.fitted.instructions, history)
     }
 }
 
 impl Watch for MinuteTaker {
     fn answered(&self, _: &CallName) {
-        let mut inner = self.inner();
-        (inner.answered, inner.answered_ms) = (clock::now(), clock::epoch_ms());
-        drop(inner);
+        self.inner().clocked = Clocked::new();
         self.customer.tell(&status(Status::InProgress, None));
+        self.customer.tell(&Body::AssistantStarted { new_assistant: &self.assistant });
     }
 
     fn event(&self, _: &CallName, event: &Event) {
         let mut inner = self.inner();
-        let at = inner.at();
-        inner.minutes.event(at, event);
+        inner.clocked.event(event);
         if let Event::Ended(ending) = event {
             // What remains of it comes later; that it is over is known at once.
             inner.over = true;
@@ -94,8 +177,7 @@ impl Watch for MinuteTaker {
     fn history(&self, _: &CallName, history: &mut dyn Iterator<Item = &Message>) {
         let history: Vec<_> = history.collect();
         let mut inner = self.inner();
-        let at = inner.at();
-        inner.minutes.history(at, history.iter().copied());
+        inner.clocked.history(history.iter().copied());
         if !self.customer.wants(Kind::ConversationUpdate) {
             return;
         }
@@ -107,19 +189,37 @@ impl Watch for MinuteTaker {
     fn ended(&self, record: &CallRecord) {
         let Some(end) = &record.end else { return };
         let mut inner = self.inner();
-        let at = inner.at();
-        inner.over = true;
+        // A call that was cut off, or broke, has not said so itself.
+        let silent = !std::mem::replace(&mut inner.over, true);
         let history = end.history.reveal();
-        inner.minutes.history(at, history.iter());
-        let artifact = self.artifact(&inner, history.iter()).measured(&end.report);
+        inner.clocked.history(history.iter());
+        let performance = Performance::of(&end.report, inner.clocked.minutes.talked_over());
+        let artifact = self.artifact(&inner, history.iter()).measured(performance);
         drop(inner);
+        let artifact = match &self.recorded {
+            Some((recorded, places)) if recorded.is_kept() => artifact.recorded(places.clone()),
+            Some(_) | None => artifact,
+        };
         let (why, answered, over) = (reason(end.ending), record.answered, end.at);
         self.board.ended(&self.call, why, over);
         self.board.keep(&self.call, artifact.clone(), over);
+        if silent {
+            self.customer.tell(&status(Status::Ended, Some(why)));
+        }
         let customer = self.customer.clone();
         // What is owed is written down first, and then sent as often as it takes.
         tokio::spawn(async move { customer.report(Report::new(why, Some(answered), Some(over), &artifact)).await });
     }
+}
+
+/// A call is over in which nobody ever spoke: its customer's server hears of that as of any other, and nothing remains of it.
+/// The switchboard knows already that it is over.
+pub(super) fn never_begun(board: &Switchboard, call: &str, customer: &Customer, why: EndedReason, at: Timestamp) {
+    let artifact = Artifact::default();
+    board.keep(call, artifact.clone(), at);
+    customer.tell(&status(Status::Ended, Some(why)));
+    let customer = customer.clone();
+    tokio::spawn(async move { customer.report(Report::new(why, None, Some(at), &artifact)).await });
 }
 
 fn status(status: Status, ended_reason: Option<EndedReason>) -> Body<'static> {
@@ -150,11 +250,17 @@ fn told(event: &Event) -> Option<Body<'_>> {
     })
 }
 
-/// A client that asked to come in and was gone before it had.
+/// A client that asked to come in and was gone before it had, or was turned away.
 impl Drop for MinuteTaker {
     fn drop(&mut self) {
-        if !self.inner().over {
-            self.board.ended(&self.call, EndedReason::LineLost, Timestamp::now());
+        if self.inner().over {
+            return;
+        }
+        let (why, now) = (EndedReason::LineLost, Timestamp::now());
+        self.board.ended(&self.call, why, now);
+        // Of a call that was deleted nothing more is told. Without a runtime the process ends, and tells nobody anything.
+        if self.board.call(&self.call).is_ok() && Handle::try_current().is_ok() {
+            never_begun(&self.board, &self.call, &self.customer, why, now);
         }
     }
 }

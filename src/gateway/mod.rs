@@ -13,15 +13,18 @@
 //! # }
 //! ```
 //!
-//! What it does not do: it terminates no TLS (a proxy in front does), keeps no audio, and decides nothing about a
-//! conversation.
+//! What it does not do: it terminates no TLS (a proxy in front does), keeps no audio unless the shop records its calls,
+//! and decides nothing about a conversation.
 
 mod accept;
 mod answer;
+mod answering;
 mod body;
 mod brief;
 mod calls;
 mod clock;
+mod created;
+pub mod dialling;
 mod drain;
 mod driver;
 mod ears;
@@ -35,6 +38,7 @@ mod platform;
 mod pulse;
 mod query;
 mod recogniser;
+mod recordings;
 mod route;
 mod session;
 mod socket;
@@ -115,6 +119,8 @@ pub(crate) struct Shared {
     watch: Option<Arc<dyn Watch>>,
     /// What `/metrics` says.
     exposition: Option<Exposition>,
+    /// The recordings that are being made, and the way to those that are.
+    recordings: Arc<recordings::Recordings>,
 }
 
 impl Gateway {
@@ -132,6 +138,7 @@ impl Gateway {
             nobody: Tokens::new([&secrecy::SecretString::from("nobody")]),
             watch: None,
             exposition: None,
+            recordings: Arc::default(),
         })
     }
 
@@ -161,6 +168,8 @@ impl Gateway {
         let door = tokio::spawn(accept::accept(Arc::clone(&shared), listener));
         let beating = Arc::clone(&shared);
         tokio::spawn(async move { pulse::beat(&beating).await });
+        let tidying = Arc::clone(&shared);
+        tokio::spawn(async move { recordings::keep_tidy(&tidying).await });
         shutdown.await;
         shared
             .drain

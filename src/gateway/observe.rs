@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use super::{metrics, wire::Wire};
+use super::{metrics, minutes::Conversation, wire::Wire};
 use crate::{
     call::{Call, Ending, Event, Message, Role},
     privacy::Pii,
     tenant::{CallRecord, TenantId},
-    transport::{Told, vapi::EndedReason},
+    transport::{Json, Told, vapi::EndedReason},
 };
 
 /// Watches every call of a gateway: a terminal, a dashboard, a test. Called on the call's own task: be quick, and never
@@ -52,6 +52,8 @@ pub(super) struct Observer {
     pub(super) name: CallName,
     /// Who else watches.
     pub(super) watches: Vec<Arc<dyn Watch>>,
+    /// What the peer's program is told of the conversation, where it wants to know.
+    pub(super) conversation: Option<Box<Conversation>>,
 }
 
 impl Observer {
@@ -64,8 +66,11 @@ impl Observer {
                 watch.history(&self.name, &mut call.history());
             }
         }
+        if let Some(conversation) = &self.conversation {
+            conversation.event(event);
+        }
         if wire.tells() {
-            tell(event, call, wire);
+            tell(event, call, wire, self.conversation.as_deref());
         }
     }
 }
@@ -106,12 +111,16 @@ fn note(event: &Event) {
 }
 
 /// For the peer's program.
-fn tell(event: &Event, call: &Call, wire: &mut Wire) {
+fn tell(event: &Event, call: &Call, wire: &mut Wire, conversation: Option<&Conversation>) {
     let told = match event {
         Event::SpeechStarted(role, turn) => Told::Speech { agent: *role == Role::Agent, started: true, turn: turn.0 },
         Event::SpeechStopped(role, turn) => Told::Speech { agent: *role == Role::Agent, started: false, turn: turn.0 },
         Event::Transcript { role, last, text } => Told::Transcript { agent: *role == Role::Agent, last: *last, text },
-        Event::HistoryChanged => return wire.tell(Told::Conversation(&conversation(call.history()))),
+        Event::HistoryChanged => {
+            let Some((formatted, messages)) = conversation.and_then(|it| it.written(call.history())) else { return };
+            let (formatted, messages) = (Json::new(&formatted), Some(Json::new(&messages)));
+            return wire.tell(Told::Conversation { formatted, messages });
+        }
         Event::ModelSaid { turn, text } => Told::ModelOutput { text, turn: turn.0 },
         Event::VoiceAsked { turn, text } => Told::VoiceInput { text, turn: turn.0 },
         Event::Interrupted(turn) => Told::Interrupted { turn: turn.0 },
@@ -122,19 +131,6 @@ fn tell(event: &Event, call: &Call, wire: &mut Wire) {
         Event::Held(_) | Event::FalseAlarm(_) | Event::Keys(_) | Event::TurnEnded(_) => return,
     };
     wire.tell(told);
-}
-
-/// The history in the roles of the wire.
-fn conversation<'a>(history: impl Iterator<Item = &'a Message>) -> Vec<(&'static str, String)> {
-    history
-        .filter_map(|message| match message {
-            Message::Caller { text } => Some(("user", text.clone())),
-            Message::Agent { text, .. } => Some(("assistant", text.clone())),
-            Message::Outcome { content: Some(content), .. } => Some(("tool", content.clone())),
-            Message::Note { text } => Some(("system", text.clone())),
-            Message::Outcome { content: None, .. } | Message::Asked { .. } => None,
-        })
-        .collect()
 }
 
 /// The ending in the words of the wire.
@@ -148,6 +144,7 @@ pub(super) const fn reason(ending: Ending) -> EndedReason {
         Ending::TooLong => EndedReason::TooLong,
         Ending::NoAudio => EndedReason::NoAudio,
         Ending::Transferred => EndedReason::Forwarded,
+        Ending::Cancelled => EndedReason::Cancelled,
         Ending::Shutdown => EndedReason::Shutdown,
         Ending::EnginesFailed => EndedReason::EnginesFailed,
         Ending::Panicked => EndedReason::Panicked,

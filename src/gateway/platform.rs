@@ -5,13 +5,16 @@
 //! |---|---|
 //! | `POST`, `GET /call` | create a call; list calls |
 //! | `GET`, `PATCH`, `DELETE /call/{id}` | show, rename, end and forget one |
+//! | `GET /call/{id}/mono-recording` (`stereo-`, `customer-`, `assistant-`) | 302 to its sound |
 //! | `POST`, `GET /assistant` and `GET`, `PATCH`, `DELETE /assistant/{id}` | stored assistants |
 //! | `GET /{call}/transport?t=` | the client's WebSocket |
 //! | `POST /{call}/control?t=` | live control |
 //! | `GET /{call}/listen?t=` | a WebSocket with both sides as stereo; `&channels=1`: mixed |
+//! | `GET /{call}/recording?t=` | the sound of a call that is over, for [five minutes](super::recordings) |
 //!
-//! A refusal has Vapi's shape and words, because its official clients read them; it is never a 5xx, which they would take
-//! for a reason to create the call again.
+//! A refusal has Vapi's shape and words, because its official clients read them. Where a call is created it is never a 5xx,
+//! which they would take for a reason to create it again; 503 says that the store could not be written to, and that asking
+//! again does no harm.
 
 use std::sync::Arc;
 
@@ -21,37 +24,30 @@ use hyper::{
     header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, RETRY_AFTER},
 };
 use jiff::Timestamp;
-use ring::rand::{SecureRandom, SystemRandom};
-use secrecy::SecretString;
 use serde::Serialize;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::sync::mpsc;
 
 use super::{
     Shared, Step,
     accept::Connection,
     answer::{Answer, Refused, typed},
-    body,
+    answering, body,
     calls::Errand,
-    clock, driver, limits,
-    listen::{self, Sides},
+    created::{self, Joining, Reached, new_id},
+    driver, limits, listen,
     metrics::{self, Refusal as Why},
-    minutes::MinuteTaker,
-    query,
+    query, recordings,
     route::{bearer, find, text, upgradable, upgrade},
     session::{self, Arrival},
-    tap::PIECES_WAITING_MAX,
+    tap::{PIECES_WAITING_MAX, Sides},
 };
 use crate::{
-    call::Control,
+    privacy::Pii,
     tenant::Tenant,
     transport::{Transport, VapiServer, vapi::parse_control},
     vapi::{
-        assistant::{Assistant, Fitted, Monitoring, Shop},
-        assistant_tools::AssistantTools,
-        call::{CallObject, CreateCall, DeleteCall, ListCalls, Refusal, Status, UpdateCall},
-        server_message::{Body, Envelope},
-        switchboard::{Addresses, CONNECT_WAIT, Connecting, New},
-        webhooks::Customer,
+        assistant::{Assistant, Monitoring},
+        call::{CallObject, CreateCall, DeleteCall, Kind, ListCalls, Refusal, Status, UpdateCall},
     },
 };
 
@@ -87,7 +83,7 @@ pub(super) enum Asked<'a> {
     /// `/call/{id}`
     Call(&'a str),
     /// `/call/{id}/{artifact}`
-    Artifact(&'a str),
+    Artifact(&'a str, &'a str),
     /// `/assistant`
     Assistants,
     /// `/assistant/{id}`
@@ -109,7 +105,7 @@ pub(super) async fn rest(shared: Arc<Shared>, tenant: &str, asked: Asked<'_>, re
     let Ok(body) = std::str::from_utf8(&body) else { return refused(&Refusal::new(400, "the body must be UTF-8")) };
     let rest = Rest { shared: &shared, tenant: &tenant, headers: &parts.headers, body, now: Timestamp::now() };
     let pairs = query::pairs(parts.uri.query().unwrap_or(""));
-    rest.answer(&parts.method, asked, &pairs).unwrap_or_else(|refusal| refused(&refusal))
+    rest.answer(&parts.method, asked, &pairs).await.unwrap_or_else(|refusal| refused(&refusal))
 }
 
 /// A call, and what of its assistant has no effect: clients that do not know the field pass over it.
@@ -131,102 +127,117 @@ struct Rest<'a> {
 }
 
 impl Rest<'_> {
-    fn answer(&self, method: &Method, asked: Asked<'_>, pairs: &[(String, String)]) -> Result<Answer, Refusal> {
+    async fn answer(&self, method: &Method, asked: Asked<'_>, pairs: &[(String, String)]) -> Result<Answer, Refusal> {
         let (board, org) = (self.tenant.switchboard(), self.tenant.id().as_str());
         let listed = || ListCalls::parse(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let ok = StatusCode::OK;
         Ok(match (asked, method.as_str()) {
             (Asked::Calls, "POST") => {
-                let (call, warnings) = self.create()?;
+                let (call, warnings) = self.create().await?;
                 said(StatusCode::CREATED, &Created { call, warnings })
             }
             (Asked::Calls, "GET") => said(ok, &board.list_calls(&listed()?)),
             (Asked::Call("web"), "POST") => {
                 return Err(Refusal::new(400, "web calls need a room of Daily's: create a call for vapi.websocket"));
             }
-            (Asked::Call(id), "GET") => said(ok, &board.call(id)?),
+            (Asked::Call(id), "GET") => said(ok, &self.presigned(board.call(id)?)),
             (Asked::Call(id), "PATCH") => said(ok, &board.update_call(id, UpdateCall::parse(self.body)?, self.now)?),
-            (Asked::Call(id), "DELETE") => said(ok, &self.delete(id)?),
-            (Asked::Artifact(id), "GET") => {
-                board.call(id)?;
-                return Err(Refusal::not_found("Artifact"));
-            }
+            (Asked::Call(id), "DELETE") => said(ok, &self.delete(id).await?),
+            (Asked::Artifact(id, artifact), "GET") => self.recording(id, artifact).await?,
             (Asked::Assistants, "POST") => {
                 let assistant = Assistant::parse(self.body)?;
-                said(StatusCode::CREATED, &board.create_assistant(org, &new_id(), assistant, self.now)?)
+                said(StatusCode::CREATED, &board.create_assistant(org, &new_id(), assistant, self.now).await?)
             }
             (Asked::Assistants, "GET") => said(ok, &board.list_assistants(org, &listed()?)),
             (Asked::Assistant(id), "GET") => said(ok, &board.assistant(org, id)?),
             (Asked::Assistant(id), "PATCH") => {
-                said(ok, &board.update_assistant(org, id, &Assistant::parse(self.body)?, self.now)?)
+                said(ok, &board.update_assistant(org, id, &Assistant::parse(self.body)?, self.now).await?)
             }
-            (Asked::Assistant(id), "DELETE") => said(ok, &board.delete_assistant(org, id)?),
+            (Asked::Assistant(id), "DELETE") => said(ok, &board.delete_assistant(org, id).await?),
             (_, other) => return Err(Refusal::new(405, format!("Cannot {other} this address"))),
         })
     }
 
-    /// Creates a call, if there is a line for it.
-    fn create(&self) -> Result<(CallObject, Vec<String>), Refusal> {
-        let wanted = CreateCall::parse(self.body)?;
+    /// Creates a call, if there is a line for it. Where it names nobody who answers, the tenant's server may be asked; a call
+    /// that nobody answers then is created and over.
+    async fn create(&self) -> Result<(CallObject, Vec<String>), Refusal> {
+        let mut wanted = CreateCall::parse(self.body)?;
         if self.shared.drain.step() > Step::Accepting || !self.shared.pulse.admit() {
             return Err(Refusal::busy());
         }
         let profile = self.tenant.profile();
         let permit = self.tenant.admit().ok_or_else(|| Refusal::over_concurrency(profile.calls_max))?;
-        let (id, key) = (new_id(), new_key());
-        let shop = Shop { call: &profile.call, greeting: &profile.greeting, instructions: &profile.instructions };
-        let new = New {
-            org: self.tenant.id().as_str(),
-            id: id.clone(),
-            permit,
-            addresses: self.addresses(&id, &key),
-            key: SecretString::from(key),
-            now: self.now.to_zoned(profile.zone.clone()),
-            lines: (profile.calls_max, self.tenant.calls()),
-        };
-        let created = self.tenant.switchboard().create_call(wanted, &shop, new)?;
-        self.expire_later(id);
-        Ok(created)
-    }
-
-    /// Whoever does not connect in time leaves the line to others.
-    fn expire_later(&self, id: String) {
-        let (shared, board) = (Arc::clone(self.shared), Arc::clone(self.tenant.switchboard()));
-        tokio::spawn(async move {
-            tokio::select! {
-                () = sleep(CONNECT_WAIT) => {}
-                () = shared.drain.reached(Step::Telling) => {}
-            }
-            board.expire(&id, Timestamp::now());
-        });
-    }
-
-    /// Where a call is reached: at the address that the tenant made known, or as this request has reached us.
-    fn addresses(&self, id: &str, key: &str) -> Addresses {
-        let host = text(self.headers, HOST.as_str()).unwrap_or("localhost");
-        let secure = text(self.headers, "x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
-        let here = || format!("{}://{host}", if secure { "https" } else { "http" });
-        let http = self.tenant.profile().vapi.public_url.clone().unwrap_or_else(here);
-        let ws = http.replacen("http", "ws", 1);
-        let path = |door: &str| format!("/vapi/{}/{id}/{door}?t={key}", self.tenant.id());
-        Addresses {
-            transport: format!("{ws}{}", path("transport")),
-            listen: format!("{ws}{}", path("listen")),
-            control: format!("{http}{}", path("control")),
+        let reached = Reached::at(base(self.tenant, self.headers));
+        let mut nobody = None;
+        if wanted.who.is_none() && profile.vapi.assistant_request {
+            nobody = answering::name(self.tenant, &reached.id, &mut wanted, self.now).await.err();
         }
+        let (call, warnings) =
+            created::create(self.tenant, Kind::WebSocket, &reached, permit, wanted, Timestamp::now())?;
+        let Some(why) = nobody else {
+            created::expire_later(self.shared, self.tenant, reached.id);
+            return Ok((call, warnings));
+        };
+        created::call_off(self.tenant, &reached.id, why);
+        let over = self.tenant.switchboard().call(&reached.id)?;
+        Ok((CallObject { subscription_limits: call.subscription_limits, ..over }, warnings))
     }
 
-    /// Forgets calls; one that is under way ends. Shows the one in the path.
-    fn delete(&self, id: &str) -> Result<CallObject, Refusal> {
+    /// The way to the sound of a call that is over. A call that is known no more may still have a recording.
+    async fn recording(&self, id: &str, artifact: &str) -> Result<Answer, Refusal> {
+        let over = self.tenant.switchboard().call(id).map(|call| call.status == Status::Ended);
+        let there = match recordings::sides(artifact).filter(|_| !matches!(over, Ok(false))) {
+            Some(sides) => self.shared.recordings.has(self.tenant, id).await.then_some(sides),
+            None => None,
+        };
+        let Some(sides) = there else {
+            return Err(over.err().unwrap_or_else(|| Refusal::not_found("Artifact")));
+        };
+        let (base, tenant) = (base(self.tenant, self.headers), self.tenant.id());
+        let address = self.shared.recordings.address(&base, tenant, id, sides, self.now);
+        recordings::redirected(&address).ok_or_else(|| Refusal::new(400, "the host of the request is no address"))
+    }
+
+    /// A call with addresses of its recordings that open by themselves.
+    fn presigned(&self, mut call: CallObject) -> CallObject {
+        if let Some(artifact) = call.artifact.take().map(Pii::into_inner) {
+            let shown = if artifact.recording.is_some() {
+                let (base, tenant) = (base(self.tenant, self.headers), self.tenant.id());
+                artifact.presigned(self.shared.recordings.presigned(&base, tenant, &call.id, self.now))
+            } else {
+                artifact
+            };
+            call.artifact = Some(Pii::new(shown));
+        }
+        call
+    }
+
+    /// Forgets calls, and waits until the store has; one that is under way ends. Shows the one in the path.
+    async fn delete(&self, id: &str) -> Result<CallObject, Refusal> {
         let board = self.tenant.switchboard();
         let ids = DeleteCall::parse(self.body)?.ids.unwrap_or_else(|| vec![id.to_owned()]);
-        let mut shown = None;
+        let (mut shown, mut stuck) = (None, false);
         for id in &ids {
-            let Ok(call) = board.delete_call(id) else { continue };
+            // First its sound: a call whose recording cannot be erased is not forgotten. Of a call that is known no more
+            // there may be one, too.
+            if self.shared.recordings.erase(self.tenant, id).await.is_err() {
+                stuck = true;
+                continue;
+            }
+            let call = match board.delete_call(id) {
+                Ok(call) => call,
+                Err(refusal) if refusal.status == 404 => continue,
+                Err(refusal) => return Err(refusal),
+            };
             if call.status == Status::InProgress {
-                self.shared.calls.tell(self.tenant.id(), id, Errand::Control(Control::End));
+                self.shared.calls.cancel(self.tenant.id(), id);
             }
             shown = shown.or(Some(call));
+        }
+        // Of those that are not here, too: they may have been deleted when the store could not be written to.
+        board.erased(&ids).await?;
+        if stuck {
+            return Err(Refusal::unwritable("a recording could not be erased: its call stays, try again later"));
         }
         shown.ok_or_else(|| Refusal::not_found("Call"))
     }
@@ -247,44 +258,30 @@ pub(super) fn transport(
         Err(refused) => return refused.answer(),
     };
     let guess = query::value(&pairs, "t").unwrap_or("");
-    let Some(connecting) = tenant.switchboard().connect(call, guess, Timestamp::now()) else { return NO_CALL.answer() };
-    let (fitted, format, permit, from) = match connecting {
-        Connecting::First { fitted, permit, format, number } => (fitted, format, Some(permit), number),
-        Connecting::Again { format, fitted } => (fitted, format, None, None),
+    let base = base(&tenant, request.headers());
+    let Some(joining) = created::join(&shared, &tenant, Kind::WebSocket, call, guess, &base) else {
+        return NO_CALL.answer();
     };
-    let customer = customer(&tenant, call, &fitted);
-    let hand = {
-        let (shared, id, call) = (Arc::clone(&shared), tenant.id().clone(), call.to_owned());
-        Arc::new(move |control| {
-            shared.calls.tell(&id, &call, Errand::Control(control));
-        })
-    };
-    let tools = AssistantTools::new(fitted.tools.clone(), customer.clone(), Arc::clone(tenant.tools()), hand);
-    let minutes = permit.is_some().then(|| MinuteTaker::new(&tenant, call, &fitted, customer));
-    let (greeting, instructions) = (Arc::clone(&fitted.greeting), Arc::clone(&fitted.instructions));
+    let Joining { tenant, created, permit, recorder, from, format, clients } = joining;
     let arrival = Arrival {
-        tenant: Arc::new(tenant.for_call(fitted.call.clone(), greeting, instructions, Arc::new(tools))),
-        transport: Transport::Vapi(VapiServer::new(format, call).telling(fitted.clients)),
+        tenant,
+        transport: Transport::Vapi(VapiServer::new(format, call).telling(clients)),
         trusted: true,
         permit,
         from,
         exclusive: true,
-        created: minutes.map(|minutes| Arc::new(minutes) as _),
+        created,
+        recorder,
     };
     upgrade(request, connection, &key, move |socket| session::run(shared, socket, arrival))
 }
 
-/// The way to the server of a call's customer. Every message says how the call stands.
-fn customer(tenant: &Arc<Tenant>, call: &str, fitted: &Fitted) -> Customer {
-    let (board, id) = (Arc::clone(tenant.switchboard()), call.to_owned());
-    let wrap = move |body: &Body<'_>| {
-        let call = board.call(&id).ok();
-        let customer = call.as_ref().and_then(|call| call.customer.as_ref());
-        let assistant = call.as_ref().and_then(|call| call.assistant.as_ref());
-        let (call, timestamp) = (call.as_ref(), clock::epoch_ms());
-        Envelope { timestamp, call, assistant, customer, ..Envelope::default() }.write(body)
-    };
-    Customer::new(Arc::clone(tenant), call, fitted.server.clone(), fitted.servers, Arc::new(wrap))
+/// What addresses begin with: as the tenant made it known, or as this request has reached us.
+fn base(tenant: &Tenant, headers: &HeaderMap) -> String {
+    let host = text(headers, HOST.as_str()).unwrap_or("localhost");
+    let secure = text(headers, "x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+    let here = || format!("{}://{host}", if secure { "https" } else { "http" });
+    tenant.profile().vapi.public_url.clone().unwrap_or_else(here)
 }
 
 /// Somebody who listens to a call under way.
@@ -367,6 +364,7 @@ fn refused(refusal: &Refusal) -> Answer {
         401 => Why::Unauthorised,
         404 => Why::NoRoute,
         429 => Why::Full,
+        503 => Why::Busy,
         _ => Why::BadRequest,
     });
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
@@ -375,15 +373,4 @@ fn refused(refusal: &Refusal) -> Answer {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     answer
-}
-
-fn new_id() -> String {
-    uuid::Uuid::now_v7().to_string()
-}
-
-/// 128 bits that nobody guesses: whoever has the address may come in.
-fn new_key() -> String {
-    let mut bytes = [0; 16];
-    SystemRandom::new().fill(&mut bytes).expect("the system has randomness");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

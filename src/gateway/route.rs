@@ -44,7 +44,7 @@ use super::{
     limits,
     metrics::Refusal,
     platform::{self, Asked},
-    query, session,
+    query, recordings, session,
     session::Arrival,
     socket::Socket,
     stall::Watched,
@@ -151,12 +151,17 @@ pub(super) async fn route(shared: Arc<Shared>, request: Request<Incoming>, conne
         }
         ["vapi", tenant, "call"] => platform::rest(shared, tenant, Asked::Calls, request).await,
         ["vapi", tenant, "call", id] => platform::rest(shared, tenant, Asked::Call(id), request).await,
-        ["vapi", tenant, "call", id, _] if get => platform::rest(shared, tenant, Asked::Artifact(id), request).await,
+        ["vapi", tenant, "call", id, artifact] if get => {
+            platform::rest(shared, tenant, Asked::Artifact(id, artifact), request).await
+        }
         ["vapi", tenant, "assistant"] => platform::rest(shared, tenant, Asked::Assistants, request).await,
         ["vapi", tenant, "assistant", id] => platform::rest(shared, tenant, Asked::Assistant(id), request).await,
         ["vapi", tenant, call, "transport"] if get => platform::transport(shared, request, connection, tenant, call),
         ["vapi", tenant, call, "listen"] if get => platform::listener(shared, request, connection, tenant, call),
         ["vapi", tenant, call, "control"] if post => platform::control(shared, request, tenant, call).await,
+        ["vapi", tenant, call, "recording"] if get => {
+            recordings::serve(&shared, tenant, call, request.uri().query().unwrap_or("")).await
+        }
         ["vapi", tenant, "voice"] if post => vapi::mouth(shared, tenant, request).await,
         ["vapi", tenant, "transcriber"] if get => vapi::ears(shared, tenant, request, connection),
         ["vapi", tenant, "tools"] if post => vapi::hands(shared, tenant, request).await,
@@ -250,6 +255,7 @@ fn stream(
         from: query::value(&pairs, "from").and_then(number),
         exclusive: call.is_some(),
         created: None,
+        recorder: None,
     };
     upgrade(request, connection, &key, move |socket| session::run(shared, socket, arrival))
 }
@@ -284,13 +290,16 @@ fn media(shared: Arc<Shared>, request: Request<Incoming>, connection: Arc<Connec
     if !shared.pulse.admit() {
         return BUSY.answer();
     }
-    // A stranger takes no place before the stream has said who it is.
-    let permit = if trusted { tenant.admit() } else { None };
-    if trusted && permit.is_none() {
+    // A stranger takes no place before the stream has said who it is. A call that rang while it was decided who answers has
+    // one already, and says so in the stream, too.
+    let early = trusted && !tenant.profile().vapi.assistant_request;
+    let permit = if early { tenant.admit() } else { None };
+    if early && permit.is_none() {
         return FULL.answer();
     }
     let transport = Transport::Twilio(TwilioServer::new());
-    let arrival = Arrival { tenant, transport, trusted, permit, from: None, exclusive: true, created: None };
+    let arrival =
+        Arrival { tenant, transport, trusted, permit, from: None, exclusive: true, created: None, recorder: None };
     upgrade(request, connection, &key, move |socket| session::run(shared, socket, arrival))
 }
 

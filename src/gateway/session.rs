@@ -3,6 +3,8 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
 use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tracing::Instrument;
@@ -11,20 +13,25 @@ use super::{
     Shared,
     calls::Active,
     clock,
+    created::{self, Joining},
+    dialling::{Through, put_through},
     driver::{Driver, Leave, goodbye},
     limits,
     metrics::{self, Refusal},
+    minutes::Conversation,
     observe::{CallName, Observer, Watch, reason},
+    recordings::Recorder,
     socket::{Received, Socket},
     streams::Streams,
     tool_runs::Caller,
     wire::Wire,
 };
 use crate::{
-    call::{Call, CallReport, Control, Ending, Setup},
+    call::{Call, CallReport, Control, Ending, Message as Said, Setup},
     privacy::Pii,
     tenant::{CallEnd, CallRecord, Permit, Tenant, complete, ending_name},
-    transport::{Dialect, Incoming, Message, Started, Told, Transport},
+    transport::{Dialect, Incoming, Message, Started, Told, Transport, vapi::Kind},
+    vapi::call::Kind as CallKind,
 };
 
 /// A connection that has been upgraded and carries, or will carry, a call.
@@ -41,8 +48,20 @@ pub(super) struct Arrival {
     pub(super) from: Option<Pii<String>>,
     /// The peer's id of the call was part of the address: one connection for it.
     pub(super) exclusive: bool,
-    /// The call was created before: its id is ours, and somebody keeps its minutes.
-    pub(super) created: Option<Arc<dyn Watch>>,
+    /// The call was created before.
+    pub(super) created: Option<Created>,
+    /// Who records it.
+    pub(super) recorder: Option<Recorder>,
+}
+
+/// A call that was created before somebody came for it.
+pub(super) struct Created {
+    /// Its id: ours, by which its customer reaches it.
+    pub(super) id: Arc<str>,
+    /// Who keeps its minutes.
+    pub(super) minutes: Arc<dyn Watch>,
+    /// Who answers, as the peer's program may see it.
+    pub(super) assistant: Arc<Map<String, Value>>,
 }
 
 /// A single-use token for a stream that is about to be opened.
@@ -52,6 +71,19 @@ pub(super) struct Pass {
     pub(super) tenant: crate::tenant::TenantId,
     /// Who calls.
     pub(super) from: Option<Pii<String>>,
+    /// It has been decided who answers.
+    pub(super) called: Option<Called>,
+}
+
+/// A call that rings, on its tenant's switchboard.
+#[derive(Debug)]
+pub(super) struct Called {
+    /// Its id.
+    pub(super) id: String,
+    /// The secret part of its addresses.
+    pub(super) key: SecretString,
+    /// What its addresses begin with.
+    pub(super) base: String,
 }
 
 /// A refusal after the upgrade: the reason, and what the socket is closed with.
@@ -71,7 +103,7 @@ impl TurnedAway {
 
 /// Runs one connection to its end.
 pub(super) async fn run(shared: Arc<Shared>, socket: Socket<TcpStream>, arrival: Arrival) {
-    let Arrival { tenant, transport, trusted, permit, from, exclusive, created } = arrival;
+    let Arrival { tenant, transport, trusted, permit, from, exclusive, created, recorder } = arrival;
     let mut socket = socket;
     if exclusive && let Some(started) = transport.start() {
         let format = transport.line().hears;
@@ -82,7 +114,7 @@ pub(super) async fn run(shared: Arc<Shared>, socket: Socket<TcpStream>, arrival:
     }
     let mut wire = Wire::new(socket, transport);
     let admitted = admit(&shared, &tenant, &mut wire, trusted, permit, from, exclusive).await;
-    let (started, _permit, active) = match admitted {
+    let Admitted { started, permit: _permit, mut active, joining } = match admitted {
         Ok(admitted) => admitted,
         Err(TurnedAway(why, code, reason)) => {
             metrics::refused(why);
@@ -90,16 +122,34 @@ pub(super) async fn run(shared: Arc<Shared>, socket: Socket<TcpStream>, arrival:
             return wire.socket.close(code, reason).await;
         }
     };
+    let (tenant, created, recorder) = match joining {
+        Some(Joining { tenant, created, recorder, .. }) => (tenant, created, recorder),
+        None => (tenant, created, recorder),
+    };
+    if let Some(recorder) = recorder {
+        active.record(recorder);
+    }
     let id = match &created {
-        Some(_) => started.call.as_str().into(),
+        Some(created) => Arc::clone(&created.id),
         None => uuid::Uuid::now_v7().to_string().into(),
     };
+    if created.is_some() && tenant.switchboard().call(&id).is_err() {
+        // It was deleted before it could be found here.
+        shared.calls.cancel(tenant.id(), &id);
+    }
     let name = CallName { id, tenant: tenant.id().clone(), transport: wire.name() };
     let span = tracing::info_span!("call", id = %name.id, tenant = %name.tenant, transport = name.transport);
     converse(&shared, &tenant, &mut wire, started, name, active, created).instrument(span).await;
 }
 
-type Admitted = (Started, Permit, Active);
+/// Who may come in.
+struct Admitted {
+    started: Started,
+    permit: Permit,
+    active: Active,
+    /// The call that was decided on when it rang.
+    joining: Option<Joining>,
+}
 
 /// Who is it, and is there room?
 async fn admit(
@@ -122,14 +172,25 @@ async fn admit(
     if !trusted && pass.is_none() && !known {
         return Err(TurnedAway::STRANGER);
     }
-    started.from = pass.and_then(|pass| pass.from).or(started.from).or(from);
+    let (passed, called) = pass.map_or((None, None), |pass| (pass.from, pass.called));
+    started.from = passed.or(started.from).or(from);
+    // One that is gone meanwhile is answered all the same, by the shop's own receptionist.
+    let mut joining = called.and_then(|Called { id, key, base }| {
+        created::join(shared, tenant, CallKind::Inbound, &id, key.expose_secret(), &base)
+    });
     if shared.drain.step() > super::Step::Accepting {
         return Err(TurnedAway::DRAINING);
     }
-    let permit = permit.or_else(|| tenant.admit()).ok_or(TurnedAway::FULL)?;
-    let id = exclusive.then(|| (started.call.as_str(), wire.transport.line().hears));
+    let own = joining.as_mut().and_then(|joining| joining.permit.take());
+    let permit = own.or(permit).or_else(|| tenant.admit()).ok_or(TurnedAway::FULL)?;
+    let created = joining.as_ref().and_then(|joining| joining.created.as_ref());
+    let id = match created {
+        Some(created) => Some(&*created.id),
+        None => exclusive.then_some(started.call.as_str()),
+    };
+    let id = id.map(|id| (id, wire.transport.line().hears));
     let active = shared.calls.begin(tenant.id(), id).ok_or(TurnedAway::TAKEN)?;
-    Ok((started, permit, active))
+    Ok(Admitted { started, permit, active, joining })
 }
 
 /// Waits until the peer has described the stream.
@@ -174,7 +235,7 @@ async fn converse(
     started: Started,
     name: CallName,
     mut active: Active,
-    created: Option<Arc<dyn Watch>>,
+    created: Option<Created>,
 ) {
     let call = match Call::new(setup(tenant, wire, &started, true)) {
         Ok(call) => call,
@@ -196,38 +257,35 @@ async fn converse(
         end: None,
     };
     let begun = keep(tenant, record.clone(), None);
-    let observer = Observer { name, watches: shared.watch.iter().cloned().chain(created).collect() };
-    let caller = Caller {
-        call: Arc::clone(&observer.name.id),
-        number: started.from.clone(),
-        language: tenant.profile().call.language,
-    };
+    let minutes = created.as_ref().map(|created| Arc::clone(&created.minutes));
+    // What the shop has written is not for everybody who may call it.
+    let instructions = created.as_ref().map_or_else(|| "".into(), |_| Arc::clone(&tenant.profile().instructions));
+    let conversation = wire.wants(Kind::ConversationUpdate).then(|| Box::new(Conversation::new(instructions)));
+    let observer = Observer { name, watches: shared.watch.iter().cloned().chain(minutes).collect(), conversation };
     metrics::call_started(observer.name.transport);
     tracing::info!("a call was answered");
     for watch in &observer.watches {
         watch.answered(&observer.name);
     }
     wire.tell(Told::InProgress);
+    if let Some(Created { assistant, .. }) = &created {
+        wire.tell(Told::AssistantStarted { assistant });
+    }
 
-    let streams = Streams::new(Arc::clone(tenant), caller.clone());
-    let mut driver = Driver::new(call, wire, streams, &observer, &mut active);
-    let goodbye_wait = Duration::from_secs(shared.settings.drain.goodbye_s);
-    let left = AssertUnwindSafe(driver.run(&shared.drain, goodbye_wait, None)).catch_unwind().await;
-    // A call that panicked may panic again when it is read.
-    let read = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        (driver.call.history().cloned().collect::<Vec<_>>(), driver.call.report(clock::now()))
-    }));
-    let (history, report) = read.unwrap_or_default();
-    metrics::stt_dropped(driver.streams.unheard());
-    drop(driver);
-
-    let leave = match left {
-        Ok(leave) => leave,
-        Err(_panic) => {
-            metrics::panicked();
-            tracing::error!("the call panicked: the caller hears an apology");
-            // Boxed: room for a second driver would be part of every call's task.
-            Box::pin(apologise(shared, tenant, wire, &started, caller, &observer, &mut active)).await
+    let put = match &tenant.profile().vapi.dialling {
+        // Boxed: most calls are answered here, and would have room for it in their task.
+        Some(dialling) => Box::pin(put_through(dialling, wire, &started, &observer, &shared.drain)).await,
+        None => Through::Alone(Vec::new()),
+    };
+    let (leave, history, report) = match put {
+        Through::Over(leave, history) => {
+            let duration = record.answered.duration_until(jiff::Timestamp::now()).unsigned_abs();
+            (leave, history, CallReport { duration, ..CallReport::default() })
+        }
+        Through::Alone(mut history) => {
+            let (leave, ours, report) = talk(shared, tenant, wire, &started, call, &observer, &mut active).await;
+            history.extend(ours);
+            (leave, history, report)
         }
     };
     if let Some(to) = &leave.transfer {
@@ -250,6 +308,45 @@ async fn converse(
     }
     keep(tenant, record, Some(begun));
     wire.socket.close(leave.code, &leave.reason).await;
+}
+
+/// The shop's own receptionist and the caller.
+async fn talk(
+    shared: &Arc<Shared>,
+    tenant: &Arc<Tenant>,
+    wire: &mut Wire,
+    started: &Started,
+    call: Call,
+    observer: &Observer,
+    active: &mut Active,
+) -> (Leave, Vec<Said>, CallReport) {
+    let caller = Caller {
+        call: Arc::clone(&observer.name.id),
+        number: started.from.clone(),
+        language: tenant.profile().call.language,
+    };
+    let streams = Streams::new(Arc::clone(tenant), caller.clone());
+    let mut driver = Driver::new(call, wire, streams, observer, active);
+    let goodbye_wait = Duration::from_secs(shared.settings.drain.goodbye_s);
+    let left = AssertUnwindSafe(driver.run(&shared.drain, goodbye_wait, None)).catch_unwind().await;
+    // A call that panicked may panic again when it is read.
+    let read = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        (driver.call.history().cloned().collect::<Vec<_>>(), driver.call.report(clock::now()))
+    }));
+    let (history, report) = read.unwrap_or_default();
+    metrics::stt_dropped(driver.streams.unheard());
+    drop(driver);
+
+    let leave = match left {
+        Ok(leave) => leave,
+        Err(_panic) => {
+            metrics::panicked();
+            tracing::error!("the call panicked: the caller hears an apology");
+            // Boxed: room for a second driver would be part of every call's task.
+            Box::pin(apologise(shared, tenant, wire, started, caller, observer, active)).await
+        }
+    };
+    (leave, history, report)
 }
 
 /// A fresh call on the same line says that something broke, and ends.

@@ -158,6 +158,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Ok(())
     }
 
+    /// Frames of our voice that wait to be sent.
+    pub(super) fn waiting(&self) -> usize {
+        self.audio.len()
+    }
+
     /// Drops the frames of every turn up to this one that have not been sent.
     pub(super) fn cut(&mut self, turn: Turn) {
         self.audio.retain(|(of, _)| of.is_none_or(|of| of > turn));

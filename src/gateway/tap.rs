@@ -2,13 +2,14 @@
 //!
 //! The caller's sound is the clock: ours is laid beside it as it leaves, which is up to a tenth of a second before it is
 //! heard. Where no sound of the caller comes any more, ours goes on beside silence. What a peer is told to drop again has
-//! been listened to by then. It exists only while somebody listens.
+//! been listened to by then. It exists only while somebody listens, or the call is recorded.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
+use super::recordings::Recorder;
 use crate::audio::{CodecError, Decoder, Format, Line, Rate, Resampler};
 
 /// Samples of one side in a piece.
@@ -26,10 +27,49 @@ const LISTENERS_MAX: usize = 8;
 /// Where one listener takes the pieces from.
 pub(super) type Listener = mpsc::Sender<Bytes>;
 
+/// What of the two sides is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sides {
+    /// The caller on the left, ours on the right.
+    Apart,
+    /// Together, on one channel.
+    Mixed,
+    /// The caller alone.
+    Caller,
+    /// Ours alone.
+    Ours,
+}
+
+impl Sides {
+    /// Its channels.
+    pub(super) const fn channels(self) -> u16 {
+        match self {
+            Self::Apart => 2,
+            Self::Mixed | Self::Caller | Self::Ours => 1,
+        }
+    }
+
+    /// That of a piece, or of any whole number of sample pairs.
+    pub(super) fn of(self, piece: Bytes) -> Bytes {
+        let pairs = piece.as_chunks::<4>().0.iter();
+        match self {
+            Self::Apart => piece,
+            Self::Mixed => {
+                let sample = |bytes: &[u8]| i16::from_le_bytes([bytes[0], bytes[1]]);
+                pairs.flat_map(|pair| sample(&pair[..2]).saturating_add(sample(&pair[2..])).to_le_bytes()).collect()
+            }
+            Self::Caller => pairs.flat_map(|pair| [pair[0], pair[1]]).collect(),
+            Self::Ours => pairs.flat_map(|pair| [pair[2], pair[3]]).collect(),
+        }
+    }
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Tap {
     listeners: Vec<Listener>,
+    /// Takes all of it down, from the answer on.
+    recorder: Option<Recorder>,
     caller: VecDeque<i16>,
     ours: VecDeque<i16>,
     decoder: Decoder,
@@ -44,6 +84,7 @@ impl Tap {
     pub(super) fn new(speaks: Format) -> Result<Self, CodecError> {
         Ok(Self {
             listeners: Vec::new(),
+            recorder: None,
             caller: VecDeque::new(),
             ours: VecDeque::new(),
             decoder: Decoder::new(speaks)?,
@@ -60,9 +101,14 @@ impl Tap {
         }
     }
 
+    /// The call is recorded from now on.
+    pub(super) fn record(&mut self, recorder: Recorder) {
+        self.recorder = Some(recorder);
+    }
+
     /// Nobody listens any more.
     pub(super) fn is_idle(&self) -> bool {
-        self.listeners.is_empty()
+        self.listeners.is_empty() && self.recorder.is_none()
     }
 
     /// Samples of the caller, at 16 kHz.
@@ -83,14 +129,31 @@ impl Tap {
 
     fn give(&mut self) {
         while self.caller.len() >= FRAME || self.ours.len() >= AHEAD_MAX {
-            let mut piece = Vec::with_capacity(4 * FRAME);
-            for _ in 0..FRAME {
-                // What is not there yet is silence.
-                let sides = [self.caller.pop_front().unwrap_or(0), self.ours.pop_front().unwrap_or(0)];
-                piece.extend(sides.iter().flat_map(|sample| sample.to_le_bytes()));
-            }
-            let piece = Bytes::from(piece);
-            self.listeners.retain(|listener| !matches!(listener.try_send(piece.clone()), Err(TrySendError::Closed(_))));
+            self.give_piece();
+        }
+    }
+
+    fn give_piece(&mut self) {
+        let mut piece = Vec::with_capacity(4 * FRAME);
+        for _ in 0..FRAME {
+            // What is not there yet is silence.
+            let sides = [self.caller.pop_front().unwrap_or(0), self.ours.pop_front().unwrap_or(0)];
+            piece.extend(sides.iter().flat_map(|sample| sample.to_le_bytes()));
+        }
+        self.recorder.take_if(|recorder| !recorder.put(&piece));
+        if self.listeners.is_empty() {
+            return;
+        }
+        let piece = Bytes::from(piece);
+        self.listeners.retain(|listener| !matches!(listener.try_send(piece.clone()), Err(TrySendError::Closed(_))));
+    }
+}
+
+/// The call is over: what had not met its other side yet is the end of it.
+impl Drop for Tap {
+    fn drop(&mut self) {
+        while !self.is_idle() && !(self.caller.is_empty() && self.ours.is_empty()) {
+            self.give_piece();
         }
     }
 }
@@ -161,5 +224,31 @@ mod tests {
         drop(pieces);
         tap.caller(&[1; FRAME]);
         assert!(tap.is_idle());
+    }
+
+    #[test]
+    fn the_last_words_are_given_when_the_call_is_over() {
+        let (mut tap, mut pieces) = tapped();
+        tap.ours(&frame(7));
+        tap.ours(&frame(8));
+        assert_eq!(sides(&mut pieces)[1].len(), 0, "they wait for the caller's sound");
+        drop(tap);
+        let [caller, ours] = sides(&mut pieces);
+        assert!(caller.iter().all(|sample| *sample == 0));
+        assert_eq!((ours.len(), ours[0], ours[2 * FRAME - 1]), (2 * FRAME, 7, 8));
+    }
+
+    #[test]
+    fn of_two_sides_each_can_be_had() {
+        let piece = Bytes::from_iter([100i16, -7, i16::MAX, 1].iter().flat_map(|sample| sample.to_le_bytes()));
+        let check = |sides: Sides, expected: &[i16]| {
+            let got = sides.of(piece.clone());
+            let got: Vec<_> = got.as_chunks::<2>().0.iter().map(|sample| i16::from_le_bytes(*sample)).collect();
+            assert_eq!(got, expected, "{sides:?}");
+        };
+        check(Sides::Apart, &[100, -7, i16::MAX, 1]);
+        check(Sides::Mixed, &[93, i16::MAX]);
+        check(Sides::Caller, &[100, i16::MAX]);
+        check(Sides::Ours, &[-7, 1]);
     }
 }

@@ -1,18 +1,21 @@
 //! Twilio's webhooks: which stream to open for a call, and what follows when it has ended.
 
+use std::sync::Arc;
+
 use hyper::{Request, StatusCode, Uri, body::Incoming};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::{
     Shared,
     answer::{Answer, Refused, typed},
+    answering::{self, Ringing},
     body, clock,
     drain::Step,
     limits,
     metrics::{self, Refusal},
     query,
     route::text,
-    session::Pass,
+    session::{Called, Pass},
 };
 use crate::{
     privacy::Pii,
@@ -52,8 +55,8 @@ impl Twilio {
 
 /// Answers one webhook.
 pub(super) async fn hook(
-    shared: &Shared,
-    tenant: &Tenant,
+    shared: &Arc<Shared>,
+    tenant: &Arc<Tenant>,
     account: &Twilio,
     hook: &str,
     request: Request<Incoming>,
@@ -72,14 +75,14 @@ pub(super) async fn hook(
         return UNSIGNED.answer();
     }
     let document = match hook {
-        "voice" => voice(shared, tenant, account, query::value(&pairs, "From")),
+        "voice" => voice(shared, tenant, account, &pairs).await,
         _ => after(shared, query::value(&pairs, "CallSid").unwrap_or("")),
     };
     typed(StatusCode::OK, "text/xml", document)
 }
 
-/// A stream to us, with a token that opens it once; the busy tone when there is no room.
-fn voice(shared: &Shared, tenant: &Tenant, account: &Twilio, from: Option<&str>) -> String {
+/// A call rings. A stream to us, if there is room and it has been decided who answers; the busy tone when there is no room.
+async fn voice(shared: &Arc<Shared>, tenant: &Arc<Tenant>, account: &Twilio, pairs: &[(String, String)]) -> String {
     let room = tenant.calls() < tenant.profile().calls_max;
     let refusal = match (room, shared.drain.step()) {
         (false, _) => Some(Refusal::Full),
@@ -90,12 +93,31 @@ fn voice(shared: &Shared, tenant: &Tenant, account: &Twilio, from: Option<&str>)
         metrics::refused(refusal);
         return reject_busy();
     }
+    let from = query::value(pairs, "From");
+    let vapi = &tenant.profile().vapi;
+    let mut called = None;
+    if vapi.assistant_request {
+        let Some(permit) = tenant.admit() else {
+            metrics::refused(Refusal::Full);
+            return reject_busy();
+        };
+        let base = vapi.public_url.as_ref().unwrap_or(&account.public_url).clone();
+        match answering::telephone(shared, tenant, permit, base, from, query::value(pairs, "To")).await {
+            Ringing::Answered(decided) => called = decided,
+            Ringing::Carried(document) => return document,
+        }
+    }
+    stream(shared, tenant, account, from, called)
+}
+
+/// A stream to us, with a token that opens it once.
+fn stream(shared: &Shared, tenant: &Tenant, account: &Twilio, from: Option<&str>, called: Option<Called>) -> String {
     let mut random = [0; 24];
     if SystemRandom::new().fill(&mut random).is_err() {
         return reject_busy();
     }
     let token = random.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let pass = Pass { tenant: tenant.id().clone(), from: from.map(|from| Pii::new(from.to_owned())) };
+    let pass = Pass { tenant: tenant.id().clone(), from: from.map(|from| Pii::new(from.to_owned())), called };
     shared.passes.put(clock::now(), &token, pass);
     let answer = ConnectStream {
         url: &account.stream_address(&format!("/twilio/{}", tenant.id())),

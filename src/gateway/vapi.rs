@@ -23,13 +23,15 @@ use crate::{
     tenant::Tenant,
     vapi::{
         auth::Knock,
-        brain::{self, Part},
-        chunks::{self, Finish, PlatformCall},
-        hands::{self, Now},
-        mouth::{self, Piece},
-        question::{self, END_CALL, TRANSFER_CALL},
-        tool_calls::{self, Matter},
-        voice_request::{self, NoVoiceRequest},
+        peer::{
+            brain::{self, Part},
+            chunks::{self, Finish, PlatformCall},
+            hands::{self, Now},
+            mouth::{self, Piece},
+            question::{self, END_CALL, TRANSFER_CALL},
+            tool_calls::{self, Matter},
+            voice_request::{self, NoVoiceRequest},
+        },
     },
 };
 

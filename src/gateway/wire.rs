@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     call::Turn,
-    transport::{Dialect, Outgoing, Told, Transport, vapi::EndedReason},
+    transport::{
+        Dialect, Outgoing, Told, Transport,
+        vapi::{EndedReason, Kind},
+    },
 };
 
 /// One connection of a peer whose dialect we know.
@@ -69,6 +72,14 @@ impl Wire {
     /// Whether the dialect has words for events at all.
     pub(super) const fn tells(&self) -> bool {
         matches!(self.transport, Transport::Vapi(_))
+    }
+
+    /// Whether the peer's program is told of this.
+    pub(super) const fn wants(&self, kind: Kind) -> bool {
+        match &self.transport {
+            Transport::Vapi(server) => server.wants(kind),
+            Transport::VapiClient(_) | Transport::Twilio(_) => false,
+        }
     }
 
     /// Whether a peer of this dialect dials again when its connection breaks. A carrier's stream does not come back.

@@ -21,6 +21,8 @@ mod key;
 
 #[cfg(feature = "tokio")]
 mod breaker;
+#[cfg(any(feature = "deepgram", feature = "gateway"))]
+pub(crate) mod duplex;
 #[cfg(feature = "tokio")]
 mod fallback;
 #[cfg(feature = "tokio")]

@@ -8,7 +8,10 @@ use std::{
 use futures_util::FutureExt;
 use jiff::Timestamp;
 
-use super::{Answer, CallRecord, Owed, Owing, REPORTS_MAX, Reports, Store, reports::REMEMBERED};
+use super::{
+    Answer, CallRecord, Change, Document, DocumentKind, Documents, Owed, Owing, REPORTS_MAX, Reports, Store,
+    reports::REMEMBERED,
+};
 use crate::booking::{
     Appointment, Cancel, Kept, Key, Ledger, Message, Move, Note, Order, OutboxEntry, Query, Refusal, Taken, TenantId,
 };
@@ -32,6 +35,8 @@ struct Shelf {
     calls: Vec<CallRecord>,
     /// The reports it owes, by their calls; with an end, those that were owed.
     reports: BTreeMap<String, (Owed, Option<Timestamp>)>,
+    /// The documents of its customers.
+    documents: BTreeMap<(DocumentKind, String), Document>,
 }
 
 impl MemoryStore {
@@ -151,6 +156,40 @@ impl Reports for MemoryStore {
                 true
             }
             Some(_) | None => false,
+        })
+    }
+}
+
+impl Documents for MemoryStore {
+    fn change<'a>(&'a self, tenant: &'a TenantId, changes: &'a [Change]) -> Answer<'a, ()> {
+        self.on(tenant, |shelf| {
+            for change in changes {
+                match change {
+                    Change::Put(document) => {
+                        shelf.documents.insert((document.kind, document.id.clone()), document.clone());
+                    }
+                    Change::Erase(kind, id) => {
+                        shelf.documents.remove(&(*kind, id.clone()));
+                    }
+                }
+            }
+        })
+    }
+
+    fn documents<'a>(&'a self, tenant: &'a TenantId, kind: DocumentKind, limit: usize) -> Answer<'a, Vec<Document>> {
+        self.on(tenant, |shelf| {
+            let mut found: Vec<_> = shelf.documents.values().filter(|document| document.kind == kind).collect();
+            found.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
+            let beyond = found.len().saturating_sub(limit);
+            found.into_iter().skip(beyond).cloned().collect()
+        })
+    }
+
+    fn erase_before<'a>(&'a self, tenant: &'a TenantId, kind: DocumentKind, created: Timestamp) -> Answer<'a, u64> {
+        self.on(tenant, |shelf| {
+            let before = shelf.documents.len();
+            shelf.documents.retain(|_, document| document.kind != kind || document.created >= created);
+            (before - shelf.documents.len()) as u64
         })
     }
 }

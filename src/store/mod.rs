@@ -4,13 +4,15 @@
 //! belongs to one appointment, by a constraint and not by a check; the same key answers with the first result; what is
 //! sent to the caller is written in the same step as what it is about. Every question names its tenant.
 //!
-//! What customers' servers are owed is kept beside them ([`Reports`]).
+//! What customers' servers are owed is kept beside them ([`Reports`]), and so is what customers keep with us
+//! ([`Documents`]).
 //!
 //! What it does not do: decide. Whether a time may be booked at all is the trade's affair; what was kept is told to the
 //! caller by the [`Desk`](crate::tenant::Desk).
 //!
 //! [`MemoryStore`] is for tests, demos and embedders; `SqliteStore` (feature `sqlite`) for shops.
 
+mod documents;
 mod error;
 mod memory;
 mod record;
@@ -18,6 +20,7 @@ mod reports;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+pub use documents::{Change, DOCUMENT_BYTES_MAX, Document, DocumentKind, Documents};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use record::CallRecord;
@@ -41,7 +44,7 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 ///
 /// A write that was begun runs to its end or changes nothing, also when its future is dropped. When a write answers,
 /// it is durable.
-pub trait Store: Reports + fmt::Debug + Send + Sync {
+pub trait Store: Reports + Documents + fmt::Debug + Send + Sync {
     /// Keeps a new appointment, or answers with the one that the key, or the car at that very time, already has.
     fn book<'a>(&'a self, tenant: &'a TenantId, order: &'a Order) -> Answer<'a, Result<Kept, Refusal>>;
 

@@ -5,6 +5,7 @@
 //! rolls its transaction back.
 
 mod books;
+mod documents;
 mod fault;
 mod reports;
 mod rows;
@@ -21,7 +22,7 @@ use sqlx::{
 use tokio::time::{Instant, sleep};
 
 use self::fault::File;
-use super::{Answer, CallRecord, Owed, Owing, Reports, Store, StoreError};
+use super::{Answer, CallRecord, Change, Document, DocumentKind, Documents, Owed, Owing, Reports, Store, StoreError};
 use crate::booking::{
     Appointment, Cancel, Kept, Key, Message, Move, Note, Order, OutboxEntry, Query, Refusal, Taken, TenantId,
 };
@@ -204,6 +205,20 @@ impl Reports for SqliteStore {
 
     fn settle<'a>(&'a self, tenant: &'a TenantId, call: &'a str, at: Timestamp) -> Answer<'a, bool> {
         patiently(RECORD_WAIT, move || reports::settle(&self.writer, &self.file, tenant, call, at)).boxed()
+    }
+}
+
+impl Documents for SqliteStore {
+    fn change<'a>(&'a self, tenant: &'a TenantId, changes: &'a [Change]) -> Answer<'a, ()> {
+        documents::change(&self.writer, &self.file, tenant, changes).boxed()
+    }
+
+    fn documents<'a>(&'a self, tenant: &'a TenantId, kind: DocumentKind, limit: usize) -> Answer<'a, Vec<Document>> {
+        documents::documents(&self.readers, &self.file, tenant, kind, limit).boxed()
+    }
+
+    fn erase_before<'a>(&'a self, tenant: &'a TenantId, kind: DocumentKind, created: Timestamp) -> Answer<'a, u64> {
+        documents::erase_before(&self.writer, &self.file, tenant, kind, created).boxed()
     }
 }
 

@@ -10,7 +10,7 @@
 //! [limits]        # calls_max
 //! [twilio]        # auth_token, public_url
 //! [vapi]          # tools_wait_s, transcribe_assistant, public_url, hmac; server_url, server_credential, credentials,
-//!                 # allow_private, ...
+//!                 # allow_private, recordings, ...
 //! ```
 
 use std::sync::Arc;
@@ -321,7 +321,17 @@ mod tests {
         check("[vapi]\ntools_wait_s = 19", &[]);
         check("[vapi]\ntranscribe_assistant = true", &[]);
         check("[vapi]\ntools_wait_s = 0", &["vapi.tools_wait_s: 0 is out of range"]);
+        check("[vapi]\nkeep_calls_days = 365", &[]);
+        check("[vapi]\nkeep_calls_days = 0", &["vapi.keep_calls_days: 0 is out of range"]);
+        check("[vapi]\nkeep_calls_days = 366", &["vapi.keep_calls_days: 366 is out of range"]);
         check("[vapi]\npublic_url = \"http://x\"", &["vapi.public_url: is no address that Vapi can reach"]);
+        check("[vapi.recordings]\nkeep_days = 30\nmegabytes_max = 1", &[]);
+        check("[vapi.recordings]\nkeep_days = 0", &[]);
+        check("[vapi.recordings]\nkeep_days = 366", &["vapi.recordings.keep_days: 366 is out of range"]);
+        check(
+            "[vapi.recordings]\nkeep_days = 1\nmegabytes_max = 0",
+            &["vapi.recordings.megabytes_max: 0 is out of range"],
+        );
         check("[vapi.hmac]\nsecret_key = \"segreto\"", &[]);
         check(
             "[vapi.hmac]\nsecret_key = { env = \"PRONTO_TEST_NOT_SET\" }",

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -17,9 +18,9 @@ use crate::{
     call::{self, clauses},
     language::Language,
     providers::{Say, phrases, settings::Engines},
-    store::{MemoryStore, Reports, Store},
+    store::{Documents, MemoryStore, Reports, Store, StoreError},
     transport::twilio_signature::Verifier,
-    vapi::{Kept, Switchboard, Vapi, webhooks::Outbox},
+    vapi::{Switchboard, Vapi, peer::Kept, webhooks::Outbox},
 };
 
 /// Whether a text answers a question completely, as the trade reads it: what a [`Setup`](call::Setup) is told.
@@ -107,6 +108,8 @@ pub struct Tenant {
     switchboard: Arc<Switchboard>,
     /// What it owes to servers of its customers; shared likewise.
     outbox: Arc<Outbox>,
+    /// Where its calls are recorded, if they are. Nobody else's are in there.
+    recordings: Option<Arc<Path>>,
 }
 
 /// Counts the writes under way, so that a shutdown waits for them.
@@ -128,7 +131,7 @@ impl Tenant {
         let (admission, writes) = (Admission::new(), Arc::default());
         let (at_vapi, switchboard) = (Arc::default(), Arc::default());
         let outbox = Arc::new(Outbox::new(Arc::new(MemoryStore::new()), booking::TenantId::new(profile.id.as_str())));
-        Self { profile, engines, tools, admission, writes, at_vapi, switchboard, outbox }
+        Self { profile, engines, tools, admission, writes, at_vapi, switchboard, outbox, recordings: None }
     }
 
     /// The same tenant, with what it owes to servers kept here.
@@ -138,7 +141,26 @@ impl Tenant {
         self
     }
 
-    /// The shop that these settings describe, with these engines and books.
+    /// The same tenant, with the recordings of its calls in this folder, which is its own. Without a folder nothing is
+    /// recorded.
+    #[must_use]
+    pub fn recording_in(mut self, folder: PathBuf) -> Self {
+        self.recordings = Some(folder.into());
+        self
+    }
+
+    /// The same tenant, with the assistants and calls that a customer created as they are kept here, and kept here from now
+    /// on.
+    pub async fn lasting(mut self, documents: Arc<dyn Documents>) -> Result<Self, StoreError> {
+        let named = booking::TenantId::new(self.profile.id.as_str());
+        let keep_calls = self.profile.vapi.keep_calls;
+        let board = Switchboard::open(documents, named, keep_calls, jiff::Timestamp::now()).await?;
+        self.switchboard = Arc::new(board);
+        Ok(self)
+    }
+
+    /// The shop that these settings describe, with these engines and books. What is created in Vapi's place lives as long as
+    /// the process, unless it is made [`lasting`](Self::lasting).
     pub fn of(settings: Settings, engines: Engines, books: Arc<dyn Store>) -> Self {
         let Settings { profile, shop, providers: _ } = settings;
         let named = booking::TenantId::new(profile.id.as_str());
@@ -154,6 +176,7 @@ impl Tenant {
         self.at_vapi = Arc::clone(&former.at_vapi);
         self.switchboard = Arc::clone(&former.switchboard);
         self.outbox = Arc::clone(&former.outbox);
+        self.recordings = self.recordings.or_else(|| former.recordings.clone());
         self.profile.vapi.door.succeed(&former.profile.vapi.door);
         self
     }
@@ -230,6 +253,16 @@ impl Tenant {
         Self::new(profile, self.engines.clone(), tools).succeeding(self)
     }
 
+    /// The folder of its recordings.
+    pub fn recordings(&self) -> Option<&Arc<Path>> {
+        self.recordings.as_ref()
+    }
+
+    /// Whether its calls are recorded: its settings say so, and there is a folder.
+    pub fn records(&self) -> bool {
+        self.recordings.is_some() && self.profile.vapi.recordings.is_some_and(|plan| plan.records())
+    }
+
     /// What it owes to servers of its customers.
     pub fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
@@ -246,10 +279,11 @@ impl Tenant {
         loop {
             let ended = self.writes.ended.notified();
             if self.writes.running.load(Ordering::Acquire) == 0 {
-                return;
+                break;
             }
             ended.await;
         }
+        self.switchboard.written().await;
     }
 }
 

@@ -98,6 +98,7 @@ pub(crate) const fn ending_name(ending: Ending) -> &'static str {
         Ending::TooLong => "too_long",
         Ending::NoAudio => "no_audio",
         Ending::Transferred => "transferred",
+        Ending::Cancelled => "cancelled",
         Ending::Shutdown => "shutdown",
         Ending::EnginesFailed => "engines_failed",
         Ending::Panicked => "panicked",

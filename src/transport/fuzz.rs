@@ -7,7 +7,7 @@ use std::time::Duration;
 use arbitrary::{Arbitrary, Unstructured};
 
 use super::{
-    Control, Dialect, Incoming, Message, Outgoing, PeerEvent, Started, Told, TransportError, TwilioClient,
+    Control, Dialect, Incoming, Json, Message, Outgoing, PeerEvent, Started, Told, TransportError, TwilioClient,
     TwilioServer, VapiClient, VapiServer,
     twilio::MARKS_MAX,
     twilio_client::FromServer,
@@ -195,18 +195,21 @@ fn assert_same(sent: &Control, read: Incoming<'_>) {
 }
 
 fn event(kind: u8, agent: bool, last: bool, text: &str, other: &str, turn: u32) {
-    let said = [(other, text.to_owned())];
-    let told = match kind % 11 {
+    let said = serde_json::json!([{ "role": other, "content": text }]);
+    let said = serde_json::value::to_raw_value(&said).expect("texts always have a JSON form");
+    let assistant = serde_json::Map::from_iter([(other.to_owned(), text.into())]);
+    let told = match kind % 12 {
         0 => Told::InProgress,
         1 => Told::Ended { reason: EndedReason::ALL[turn as usize % EndedReason::ALL.len()].as_str() },
         2 => Told::Speech { agent, started: last, turn },
         3 => Told::Transcript { agent, last, text },
-        4 => Told::Conversation(&said),
+        4 => Told::Conversation { formatted: Json::new(&said), messages: last.then(|| Json::new(&said)) },
         5 => Told::ModelOutput { text, turn },
         6 => Told::VoiceInput { text, turn },
         7 => Told::Interrupted { turn },
         8 => Told::ToolCall { id: other, name: other, arguments: text },
         9 => Told::ToolResult { id: other, name: other, result: text },
+        10 => Told::AssistantStarted { assistant: &assistant },
         _ => Told::Late,
     };
     let (mut server, mut client) = (VapiServer::new(Format::PCM_WIDE, other), VapiClient::new(Format::PCM_WIDE, other));
@@ -224,7 +227,8 @@ fn event(kind: u8, agent: bool, last: bool, text: &str, other: &str, turn: u32) 
         Told::Speech { agent, started, .. } => PeerEvent::Speech { assistant: agent, started },
         Told::Transcript { agent, last, text } => PeerEvent::Transcript { ours: !agent, last, text: text.into() },
         Told::Interrupted { .. } => PeerEvent::Interrupted,
-        Told::Conversation(_)
+        Told::Conversation { .. }
+        | Told::AssistantStarted { .. }
         | Told::ModelOutput { .. }
         | Told::VoiceInput { .. }
         | Told::ToolCall { .. }

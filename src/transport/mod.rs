@@ -36,6 +36,9 @@ pub use vapi_client::VapiClient;
 
 use std::time::Duration;
 
+use serde::Serialize;
+use serde_json::{Map, Value, value::RawValue};
+
 use crate::{
     audio::{Key, Line},
     privacy::Pii,
@@ -175,6 +178,11 @@ pub enum PeerEvent {
     },
     /// The platform's assistant was interrupted.
     Interrupted,
+    /// The caller is to be put through.
+    Transfer {
+        /// Number or address.
+        to: String,
+    },
 }
 
 /// What we send.
@@ -220,8 +228,18 @@ pub enum Told<'a> {
         /// The text.
         text: &'a str,
     },
-    /// The whole conversation: role and text.
-    Conversation(&'a [(&'a str, String)]),
+    /// The whole conversation.
+    Conversation {
+        /// As a model reads it: a list of `{role, content}`.
+        formatted: Json<'a>,
+        /// In Vapi's form, with times, where they are known.
+        messages: Option<Json<'a>>,
+    },
+    /// This assistant answers.
+    AssistantStarted {
+        /// As it may be shown.
+        assistant: &'a Map<String, Value>,
+    },
     /// Words of the model.
     ModelOutput {
         /// The words.
@@ -261,6 +279,24 @@ pub enum Told<'a> {
     },
     /// The answer is late.
     Late,
+}
+
+/// JSON that whoever tells has written already: its form is known on a floor above.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(transparent)]
+pub struct Json<'a>(&'a RawValue);
+
+impl<'a> Json<'a> {
+    /// This.
+    pub const fn new(written: &'a RawValue) -> Self {
+        Self(written)
+    }
+}
+
+impl PartialEq for Json<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
 }
 
 /// A message of the peer that breaks its dialect in a way that must end the stream.

@@ -72,9 +72,36 @@ impl ConnectStream<'_> {
     }
 }
 
-/// The answer that puts the caller through to a number.
-pub fn dial(number: &str) -> String {
-    document(&format!("<Dial>{}</Dial>", escaped(number)))
+/// The longest text that Twilio speaks, in characters; of a longer one the rest is left out.
+const SAY_CHARS_MAX: usize = 4_000;
+
+/// The answer that puts the caller through to a number, or to a `sip:` address.
+pub fn dial(to: &str) -> String {
+    document(&dialled(to))
+}
+
+/// The same, after these words in the carrier's own voice. The language is as Twilio has it: `it-IT`.
+pub fn say_and_dial(text: &str, language: &str, to: &str) -> String {
+    document(&(spoken(text, language) + &dialled(to)))
+}
+
+/// The answer that speaks a text in the carrier's own voice, and hangs up.
+pub fn say_and_hang_up(text: &str, language: &str) -> String {
+    document(&(spoken(text, language) + "<Hangup/>"))
+}
+
+fn dialled(to: &str) -> String {
+    let address = escaped(to);
+    if to.starts_with("sip:") || to.starts_with("sips:") {
+        format!("<Dial><Sip>{address}</Sip></Dial>")
+    } else {
+        format!("<Dial>{address}</Dial>")
+    }
+}
+
+fn spoken(text: &str, language: &str) -> String {
+    let text: String = text.chars().take(SAY_CHARS_MAX).collect();
+    format!("<Say language=\"{}\">{}</Say>", escaped(language), escaped(&text))
 }
 
 /// The answer that refuses a call without answering it: the caller hears the busy tone and pays nothing.

@@ -62,6 +62,11 @@ impl VapiServer {
         Self { format, call: call.into(), wanted: Wanted::default(), ended: false, audio, text }
     }
 
+    /// Whether events of this type are sent.
+    pub const fn wants(&self, kind: Kind) -> bool {
+        self.wanted.has_kind(kind)
+    }
+
     /// Sends only these events (`assistant.clientMessages`).
     pub fn telling(mut self, wanted: Wanted) -> Self {
         self.wanted = wanted;
@@ -203,6 +208,11 @@ fn wrong(fix: &str) -> TransportError {
 /// The error is the reason it means nothing, for a 400.
 pub fn parse_control(json: &str) -> Result<Control, &'static str> {
     if json.len() > TEXT_BYTES_MAX { Err("a control over 1 MiB") } else { vapi_control::read(json) }
+}
+
+/// A JSON object. A list is none, whatever serde makes of it.
+pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    if json.trim_start().starts_with('{') { serde_json::from_str(json).ok() } else { None }
 }
 
 /// A JSON string.

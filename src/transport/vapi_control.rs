@@ -6,7 +6,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use super::{Control, vapi::text};
+use super::{
+    Control,
+    vapi::{object, text},
+};
 
 /// One control message; each field is read only when the type asks for it, so that a field of the wrong kind elsewhere
 /// does not spoil the message.
@@ -63,7 +66,7 @@ pub(super) fn read(json: &str) -> Result<Control, &'static str> {
 }
 
 fn inbound(json: &str) -> Result<Inbound<'_>, &'static str> {
-    serde_json::from_str(json).map_err(|_| "malformed control")
+    object(json).ok_or("malformed control")
 }
 
 fn control(message: &Inbound<'_>) -> Result<Control, &'static str> {
@@ -95,7 +98,7 @@ fn say(message: &Inbound<'_>) -> Result<Control, &'static str> {
 }
 
 fn add_message(message: &Inbound<'_>) -> Result<Control, &'static str> {
-    let added = message.message.and_then(|raw| serde_json::from_str::<Added<'_>>(raw.get()).ok());
+    let added = message.message.and_then(|raw| object::<Added<'_>>(raw.get()));
     let added = added.ok_or("add-message without a message")?;
     let role = string(added.role).ok_or("add-message without a role")?;
     let text = string(added.content).ok_or("add-message without a text")?;
@@ -115,7 +118,7 @@ fn switch(message: &Inbound<'_>) -> Result<Control, &'static str> {
 
 /// A `handoff` goes to another assistant, of which we have none, or to a number like a `transfer`.
 fn transfer(message: &Inbound<'_>) -> Result<Control, &'static str> {
-    let to = message.destination.and_then(|raw| serde_json::from_str::<Destination<'_>>(raw.get()).ok());
+    let to = message.destination.and_then(|raw| object::<Destination<'_>>(raw.get()));
     let to = to.ok_or("a transfer without a destination")?;
     let address = string(to.number).or_else(|| string(to.sip)).filter(|address| !address.is_empty());
     let say = string(message.content).or_else(|| string(to.message));

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    Incoming, PeerEvent, Told,
-    vapi::{start_over, text},
+    Incoming, Json, PeerEvent, Told,
+    vapi::{object, start_over, text},
 };
 
 /// An event as it is on the wire.
@@ -32,10 +32,13 @@ enum Event<'a> {
     },
     ConversationUpdate {
         /// What live streams carry.
-        conversation: &'a [Said<'a>],
+        conversation: Json<'a>,
         /// What the schema asks for: the same.
         #[serde(rename = "messagesOpenAIFormatted")]
-        formatted: &'a [Said<'a>],
+        formatted: Json<'a>,
+        /// The same in Vapi's form.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        messages: Option<Json<'a>>,
     },
     /// The schema says an object; live streams carry a string.
     ModelOutput {
@@ -57,6 +60,10 @@ enum Event<'a> {
         tool_call_result: ToolResult<'a>,
     },
     Hang {},
+    #[serde(rename = "assistant.started")]
+    AssistantStarted {
+        new_assistant: &'a Map<String, Value>,
+    },
 }
 
 #[derive(Serialize)]
@@ -64,12 +71,6 @@ struct Stamped<'a> {
     #[serde(flatten)]
     event: Event<'a>,
     timestamp: i64,
-}
-
-#[derive(Serialize)]
-struct Said<'a> {
-    role: &'a str,
-    content: &'a str,
 }
 
 #[derive(Serialize)]
@@ -128,10 +129,10 @@ pub(super) fn write<'a>(kept: &'a mut Vec<u8>, call: &str, told: &Told<'_>, epoc
             let transcript_type = if last { "final" } else { "partial" };
             write(Event::Transcript { role: who(agent), transcript_type, transcript: text });
         }
-        Told::Conversation(said) => {
-            let said: Vec<_> = said.iter().map(|(role, content)| Said { role, content }).collect();
-            write(Event::ConversationUpdate { conversation: &said, formatted: &said });
+        Told::Conversation { formatted, messages } => {
+            write(Event::ConversationUpdate { conversation: formatted, formatted, messages });
         }
+        Told::AssistantStarted { assistant } => write(Event::AssistantStarted { new_assistant: assistant }),
         Told::ModelOutput { text, turn } => write(Event::ModelOutput { output: text, turn_id: turn_id(turn) }),
         Told::VoiceInput { text, turn } => write(Event::VoiceInput { input: text, turn }),
         Told::Interrupted { turn } => write(Event::UserInterrupted { turn_id: turn_id(turn) }),
@@ -168,15 +169,26 @@ struct Peer<'a> {
     last: Option<&'a RawValue>,
     #[serde(borrow, default)]
     transcript: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    destination: Option<&'a RawValue>,
+}
+
+/// Where a transfer goes.
+#[derive(Deserialize)]
+struct Destination<'a> {
+    #[serde(borrow, default)]
+    number: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "sipUri")]
+    sip: Option<&'a RawValue>,
 }
 
 /// Reads an event of the platform. Wrapped ones are read too.
 pub(super) fn read(json: &str) -> Incoming<'static> {
-    let Ok(outer) = serde_json::from_str::<Peer<'_>>(json) else { return Incoming::Ignored("malformed event") };
+    let Some(outer) = object::<Peer<'_>>(json) else { return Incoming::Ignored("malformed event") };
     let read = match (outer.kind, outer.message) {
-        (None, Some(inner)) => match serde_json::from_str::<Peer<'_>>(inner.get()) {
-            Ok(inner) => event(&inner),
-            Err(_) => Err("malformed event"),
+        (None, Some(inner)) => match object::<Peer<'_>>(inner.get()) {
+            Some(inner) => event(&inner),
+            None => Err("malformed event"),
         },
         _ => event(&outer),
     };
@@ -205,8 +217,16 @@ fn event(message: &Peer<'_>) -> Result<PeerEvent, &'static str> {
             text: string(message.transcript).ok_or("a transcript without a text")?.into_owned(),
         }),
         "user-interrupted" => Ok(PeerEvent::Interrupted),
+        "transfer-update" => {
+            Ok(PeerEvent::Transfer { to: message.destination.and_then(whither).ok_or("a transfer to nowhere")? })
+        }
         _ => Err("an event we have no use for"),
     }
+}
+
+fn whither(destination: &RawValue) -> Option<String> {
+    let destination: Destination<'_> = object(destination.get())?;
+    string(destination.number).or_else(|| string(destination.sip)).map(Cow::into_owned)
 }
 
 fn assistant(message: &Peer<'_>) -> Result<bool, &'static str> {

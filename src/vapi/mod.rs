@@ -1,25 +1,17 @@
 //! Everything of Vapi's but the wire of a call's audio (that is [`transport::vapi`](crate::transport)), whichever side it is
 //! on: its doors to us, and what its platform reads and writes over HTTP.
 //!
-//! | door | who dials whom | room |
-//! |---|---|---|
-//! | brain | Vapi's custom LLM asks us: `POST /vapi/{tenant}/chat/completions` | [`brain`], [`question`], [`chunks`] |
-//! | hands | Vapi's server messages come to us: `POST /vapi/{tenant}/tools` | [`hands`], [`tool_calls`] |
-//! | ears | Vapi's custom transcriber dials us: `GET /vapi/{tenant}/transcriber` | [`ears`], [`transcriber`] |
-//! | mouth | Vapi's custom voice asks us: `POST /vapi/{tenant}/voice` | [`mouth`], [`voice_request`], [`pcm`] |
-//!
-//! [`description`] describes the four of them to Vapi.
+//! | side | room |
+//! |---|---|
+//! | the assistant lives at Vapi, and its brain, hands, ears or mouth are ours; or we dial it | [`peer`] |
+//! | we are in Vapi's place: a customer's assistants and calls | [`switchboard`] |
+//! | and its server hears of them, and is asked | [`webhooks`], [`assistant_tools`] |
 //!
 //! | document | what |
 //! |---|---|
 //! | [`assistant`] | an assistant as Vapi writes it, what its overrides change, and what of it a call of ours can do |
 //! | [`call`] | the call object, its artifact, the requests that create, change, list and delete calls |
 //! | [`server_message`] | what a customer's server URL is told and asked, and what it answers |
-//!
-//! [`switchboard`] keeps what a customer created over REST: its assistants and calls.
-//!
-//! [`webhooks`] sends the last of these and waits for the answers, and is the only room in here that dials anybody;
-//! [`assistant_tools`] are the tools of an assistant in one call, most of which are asked for in that way.
 //!
 //! [`auth`] is about who is who, in both directions. Documents and messages are read and written without a clock or a
 //! socket; mistakes in what strangers send are [`Violations`], all of them at once, in the words of Vapi's own API, and
@@ -29,15 +21,9 @@
 pub mod assistant;
 pub mod auth;
 pub mod call;
-pub mod chunks;
-pub mod ears;
-pub mod pcm;
-pub mod question;
+pub mod peer;
 mod read;
 pub mod server_message;
-pub mod tool_calls;
-pub mod transcriber;
-pub mod voice_request;
 
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
@@ -45,25 +31,9 @@ pub mod fuzz;
 #[cfg(feature = "gateway")]
 pub mod assistant_tools;
 #[cfg(feature = "gateway")]
-pub mod brain;
-#[cfg(feature = "gateway")]
-pub mod description;
-#[cfg(feature = "gateway")]
-pub mod hands;
-#[cfg(feature = "gateway")]
-mod kept;
-#[cfg(feature = "gateway")]
-pub mod mouth;
-#[cfg(feature = "gateway")]
-mod runs;
-#[cfg(feature = "gateway")]
-mod said;
-#[cfg(feature = "gateway")]
 mod settings;
 #[cfg(feature = "gateway")]
 pub mod switchboard;
-#[cfg(feature = "gateway")]
-mod thread;
 #[cfg(feature = "gateway")]
 pub mod webhooks;
 
@@ -71,4 +41,7 @@ pub use read::Violations;
 #[cfg(feature = "gateway")]
 pub(crate) use settings::VapiTable;
 #[cfg(feature = "gateway")]
-pub use {kept::Kept, settings::Vapi, switchboard::Switchboard};
+pub use {
+    settings::{RecordingPlan, Vapi},
+    switchboard::Switchboard,
+};

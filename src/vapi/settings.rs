@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{
     auth::{Algorithm, Door, Encoding, Hmac, HmacPlan},
+    peer::{Dialling, DiallingTable},
     server_message::ArgumentsForm,
     webhooks::{self, CredentialTable, Webhooks},
 };
@@ -13,6 +14,17 @@ use crate::{providers::Key, tenant::Problem};
 
 /// The longest that Vapi waits for a tool server, in seconds.
 const TOOLS_WAIT_MAX_S: u64 = 300;
+
+/// How long calls that were created here may be kept, and are when nothing is said, in days.
+const KEEP_CALLS_DAYS_MAX: u64 = 365;
+const KEEP_CALLS_DAYS: u64 = 30;
+
+/// How long recordings may be kept, in days: people are told how long, and forget that they were.
+const RECORDINGS_DAYS_MAX: u32 = 365;
+
+/// What recordings of a shop may take of the disk, and do where nothing is said, in megabytes: a minute is four.
+const RECORDINGS_MEGABYTES_MAX: u64 = 1_000_000;
+const RECORDINGS_MEGABYTES: u64 = 1_000;
 
 /// How Vapi is served.
 #[derive(Debug)]
@@ -29,6 +41,30 @@ pub struct Vapi {
     pub transcribe_assistant: bool,
     /// How servers of customers are reached, where we are the platform.
     pub webhooks: Webhooks,
+    /// The tenant's own server is asked who answers a call that names nobody: one over REST, and one by telephone.
+    pub assistant_request: bool,
+    /// How calls that were created here are recorded. `None`: they are not.
+    pub recordings: Option<RecordingPlan>,
+    /// How long a call that was created here is kept: who called, and what was said.
+    pub keep_calls: Duration,
+    /// The assistant at Vapi that answers who calls, where the shop's own receptionist does not.
+    pub dialling: Option<Dialling>,
+}
+
+/// What is kept of the sound of calls, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordingPlan {
+    /// Days from the call's creation. 0: nothing is recorded, and what was is erased.
+    pub keep_days: u32,
+    /// What all of them may take of the disk; the oldest go first. One alone ends when it has so much.
+    pub bytes_max: u64,
+}
+
+impl RecordingPlan {
+    /// Whether calls are recorded.
+    pub const fn records(&self) -> bool {
+        self.keep_days > 0
+    }
 }
 
 impl Default for Vapi {
@@ -39,6 +75,10 @@ impl Default for Vapi {
             public_url: None,
             transcribe_assistant: false,
             webhooks: Webhooks::default(),
+            assistant_request: false,
+            recordings: None,
+            keep_calls: days(KEEP_CALLS_DAYS),
+            dialling: None,
         }
     }
 }
@@ -61,12 +101,30 @@ pub(crate) struct VapiTable {
     server_credential: Option<String>,
     /// Seconds that it may take.
     server_timeout_s: Option<u64>,
+    /// The server at `server_url` is asked who answers a call that names nobody.
+    assistant_request: bool,
     /// Servers may be inside our own network: only where all who write assistants may see what is there.
     allow_private: bool,
     /// Whether servers read the arguments of tools as an `object` or as a `string`.
     tool_arguments: ArgumentsForm,
     /// What is shown to servers, by the name that assistants have for it.
     credentials: BTreeMap<String, CredentialTable>,
+    /// How long calls are recorded and kept. Absent, they are not recorded.
+    recordings: Option<RecordingsTable>,
+    /// Days that calls are kept which were created here.
+    keep_calls_days: Option<u64>,
+    /// Who answers at Vapi.
+    dialling: Option<DiallingTable>,
+}
+
+/// `[vapi.recordings]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordingsTable {
+    /// Days; 0 for none.
+    keep_days: u32,
+    #[serde(default)]
+    megabytes_max: Option<u64>,
 }
 
 /// `[vapi.hmac]`, and a credential of type `hmac`: the fields of Vapi's own credential.
@@ -110,6 +168,14 @@ impl VapiTable {
             }
             None => {}
         }
+        match self.keep_calls_days {
+            Some(keep @ 1..=KEEP_CALLS_DAYS_MAX) => vapi.keep_calls = days(keep),
+            Some(keep) => {
+                let fix = format!("write 1 to {KEEP_CALLS_DAYS_MAX}");
+                problems.push(Problem::new("vapi.keep_calls_days", format!("{keep} is out of range"), fix));
+            }
+            None => {}
+        }
         let host = self.public_url.as_deref().and_then(|url| url.strip_prefix("https://")).unwrap_or("");
         if self.public_url.is_some() && host.trim_end_matches('/').is_empty() {
             let fix = "write https:// and the host by which Vapi reaches you, without a path";
@@ -124,6 +190,12 @@ impl VapiTable {
         }
         vapi.public_url = self.public_url.map(|url| url.trim_end_matches('/').to_owned());
         vapi.transcribe_assistant = self.transcribe_assistant;
+        vapi.dialling = self.dialling.and_then(|table| table.checked(problems));
+        vapi.assistant_request = self.assistant_request;
+        if self.assistant_request && self.server_url.is_none() {
+            let fix = "write the address that takes Vapi's server messages: it is asked who answers";
+            problems.push(Problem::new("vapi.server_url", "is missing", fix));
+        }
         let written = webhooks::Written {
             server_url: self.server_url,
             server_credential: self.server_credential,
@@ -133,7 +205,26 @@ impl VapiTable {
             credentials: self.credentials,
         };
         vapi.webhooks = webhooks::check(written, problems);
+        vapi.recordings = self.recordings.map(|table| table.checked(problems));
         vapi
+    }
+}
+
+impl RecordingsTable {
+    fn checked(self, problems: &mut Vec<Problem>) -> RecordingPlan {
+        if self.keep_days > RECORDINGS_DAYS_MAX {
+            let fix = format!("write 1 to {RECORDINGS_DAYS_MAX}, or 0 to record nothing");
+            let what = format!("{} is out of range", self.keep_days);
+            problems.push(Problem::new("vapi.recordings.keep_days", what, fix));
+        }
+        let megabytes = self.megabytes_max.unwrap_or(RECORDINGS_MEGABYTES);
+        if !(1..=RECORDINGS_MEGABYTES_MAX).contains(&megabytes) {
+            let fix = format!("write 1 to {RECORDINGS_MEGABYTES_MAX}; a minute of a call takes four");
+            let what = format!("{megabytes} is out of range");
+            problems.push(Problem::new("vapi.recordings.megabytes_max", what, fix));
+        }
+        let bytes_max = megabytes.min(RECORDINGS_MEGABYTES_MAX) * 1_000_000;
+        RecordingPlan { keep_days: self.keep_days.min(RECORDINGS_DAYS_MAX), bytes_max }
     }
 }
 
@@ -166,6 +257,10 @@ impl HmacTable {
             })
             .ok()
     }
+}
+
+fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 24 * 3_600)
 }
 
 /// Vapi's spelling of a field in ours.

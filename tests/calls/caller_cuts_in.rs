@@ -1,8 +1,14 @@
 //! The caller speaks while we do. Sound holds our voice; words (or long speech) end the reply.
 
+use std::time::Duration;
+
 use pronto::{
-    call::{Action, InterruptingPolicy, Turn},
-    sim::story::{Story, clearing, ms, says, story},
+    audio::{Codec, Format, Line, Rate},
+    call::{Action, Event, InterruptingPolicy, Turn},
+    sim::{
+        story::{Story, clearing, ms, says, story},
+        trace::Trace,
+    },
 };
 
 const LONG: &str =
@@ -51,6 +57,56 @@ fn nothing_of_the_cut_reply_is_heard_later() {
             .script(|script| script.voice.late = 100)
             .expect("silent until the answer", |t| {
                 t.heard().iter().filter(|stretch| stretch.turn == Turn(1)).all(|stretch| stretch.to < ms(2_300))
+            })
+            .play();
+    }
+}
+
+/// How long a reply is heard after this.
+fn heard_after(t: &Trace, turn: Turn, at: Duration) -> Duration {
+    let of = t.heard().iter().filter(|stretch| stretch.turn == turn);
+    of.map(|stretch| stretch.to.saturating_sub(stretch.from.max(at))).sum()
+}
+
+/// The moment of the first event of this kind.
+fn at(t: &Trace, is: impl Fn(&Event) -> bool) -> Duration {
+    t.events().find(|(_, event)| is(event)).expect("it is told").0
+}
+
+/// Vapi's wire has no word to take audio back: what was sent is heard, so no more than a tenth of a second is sent ahead.
+#[test]
+fn on_a_line_that_cannot_clear_at_most_a_tenth_of_a_second_is_heard_after_the_decision() {
+    let rate = |codec, hz| Format { codec, rate: Rate::new(hz).unwrap() };
+    for format in [
+        rate(Codec::Pcm, 8_000),
+        rate(Codec::Mulaw, 8_000),
+        rate(Codec::Pcm, 16_000),
+        rate(Codec::Pcm, 24_000),
+        rate(Codec::Pcm, 44_100),
+        rate(Codec::Pcm, 48_000),
+    ] {
+        // Sound holds the voice, words decide: nothing of the reply is heard any more when they do.
+        talking()
+            .line(Line::vapi(format))
+            .caller(2.0..3.0, "no aspetti un attimo")
+            .expect("no clear", |t| t.actions().iter().all(|(_, action)| *action != Action::Clear))
+            .expect("100 ms after the hold", |t| {
+                let held = at(t, |event| matches!(event, Event::Held(_)));
+                heard_after(t, Turn(1), held) <= ms(100)
+            })
+            .expect("nothing after the cut", |t| {
+                let cut = at(t, |event| matches!(event, Event::Interrupted(_)));
+                t.sounds_at(1.9) && heard_after(t, Turn(1), cut).is_zero()
+            })
+            .play();
+        // Speech decides at once: the cut comes while our voice is heard.
+        talking()
+            .line(Line::vapi(format))
+            .settings(|settings| settings.interruption.policy = InterruptingPolicy::Speech)
+            .caller(2.0..3.0, "no aspetti un attimo")
+            .expect("100 ms after the cut", |t| {
+                let cut = at(t, |event| matches!(event, Event::Interrupted(_)));
+                heard_after(t, Turn(1), cut) <= ms(100)
             })
             .play();
     }

@@ -141,6 +141,15 @@ fn the_call_is_ended_now() {
 }
 
 #[test]
+fn a_call_that_is_taken_back_ends_now_and_says_why() {
+    story()
+        .greeting(LONG)
+        .control(2.0, Control::Cancel)
+        .expect("now", |t| t.ending() == Some((s(2.0), Ending::Cancelled)))
+        .play();
+}
+
+#[test]
 fn a_flood_of_sentences_is_bounded() {
     let mut flood = story();
     for at in 0..300 {

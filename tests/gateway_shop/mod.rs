@@ -212,15 +212,24 @@ pub fn tenant(id: &str, greeting: &str, calls_max: usize, script: &Arc<Script>) 
 }
 
 pub fn tenant_with(id: &str, greeting: &str, calls_max: usize, twilio: Option<Twilio>, script: &Arc<Script>) -> Tenant {
+    run_by(Profile { twilio, ..profile(id, greeting, calls_max) }, script)
+}
+
+/// How the shops of these tests are run.
+pub fn profile(id: &str, greeting: &str, calls_max: usize) -> Profile {
     let mut profile = Profile::new(TenantId::new(id).unwrap(), "Officina", &SecretString::from(TOKEN));
     profile.greeting = greeting.into();
     profile.calls_max = calls_max;
-    profile.twilio = twilio;
     profile.call = Arc::new(Settings {
         vad: VadSettings { detector: Detector::Energy, noise_suppression: false, ..VadSettings::default() },
         endpointing: Endpointing { policy: EndpointingPolicy::Silence, silence_ms: 400, ..Endpointing::default() },
         ..Settings::default()
     });
+    profile
+}
+
+/// A shop with the engines of a script.
+pub fn run_by(profile: Profile, script: &Arc<Script>) -> Tenant {
     let scripted = Arc::new(Scripted(Arc::clone(script)));
     let engines = Engines { stt: scripted.clone(), llm: scripted.clone(), tts: scripted.clone() };
     Tenant::new(profile, engines, scripted)

@@ -178,6 +178,7 @@ impl Plan {
 
         let placement = Placement {
             address: format!("{}/v1/stream/{id}", running.address()),
+            given: false,
             token: Some(TOKEN.into()),
             from: Some(CALLER.into()),
             wire: Wire::Vapi(Format::PCM_WIDE),

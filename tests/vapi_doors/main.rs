@@ -8,11 +8,21 @@
 )]
 
 mod brain;
+mod customers;
+mod dialling;
 mod ears;
 #[path = "../gateway_shop/mod.rs"]
 mod gateway_shop;
 mod hands;
+#[cfg(feature = "sqlite")]
+mod lasting;
 mod mouth;
 mod platform;
+mod recorded;
+mod recordings;
 mod resume;
+#[path = "../vapi_webhooks/server.rs"]
+#[allow(dead_code, reason = "each test uses its own part")]
+mod server;
+mod tester;
 mod vapi_shop;

@@ -21,10 +21,10 @@ use super::gateway_shop::{Caller, Running, Script, TOKEN, tenant};
 const QUICK: DrainSettings = DrainSettings { finish_s: 0, goodbye_s: 0 };
 
 /// An answer of the gateway.
-struct Answered {
-    status: u16,
-    head: String,
-    body: Value,
+pub struct Answered {
+    pub status: u16,
+    pub head: String,
+    pub body: Value,
 }
 
 /// Asks the REST interface with a key.
@@ -43,19 +43,19 @@ async fn ask_as(key: &str, shop: SocketAddr, method: &str, path: &str, body: &st
     Answered { status: head[9..12].parse().unwrap(), head: head.to_lowercase(), body }
 }
 
-async fn ask(shop: &Running, method: &str, path: &str, body: &Value) -> Answered {
+pub async fn ask(shop: &Running, method: &str, path: &str, body: &Value) -> Answered {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     ask_as(TOKEN, shop.address, method, &format!("/vapi/rossi{path}"), &body).await
 }
 
 /// The path and query of an address that was given out.
-fn path(address: &Value) -> &str {
+pub fn path(address: &Value) -> &str {
     let address = address.as_str().unwrap();
     &address[address.match_indices('/').nth(2).unwrap().0..]
 }
 
 /// Holds a document against the published schema.
-fn valid(name: &str, document: &Value) {
+pub fn valid(name: &str, document: &Value) {
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/protocols/vapi-schemas.json");
     let Ok(text) = std::fs::read_to_string(schemas) else {
         return println!("vapi-schemas.json is not here: {name} is not held against it");
@@ -68,7 +68,7 @@ fn valid(name: &str, document: &Value) {
     assert!(wrong.is_empty(), "{name}: {wrong:#?}");
 }
 
-fn wanted(more: Value) -> Value {
+pub fn wanted(more: Value) -> Value {
     let mut call = json!({
         "assistant": {"firstMessage": "Officina {{shop}}, buongiorno.", "name": "A"},
         "assistantOverrides": {"variableValues": {"shop": "Rossi"}},

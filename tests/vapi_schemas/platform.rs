@@ -10,8 +10,8 @@ use pronto::{
     vapi::{
         assistant::{ArtifactPlan, Assistant, Fitted, Shop, settings::TABLE},
         call::{
-            Artifact, CallObject, Cost, Kind as CallKind, Monitor, Mono, Recording, Stamp, Status, SubscriptionLimits,
-            TransportObject,
+            Artifact, CallObject, Cost, Kind as CallKind, Monitor, Mono, Performance, Recording, Stamp, Status,
+            SubscriptionLimits, TransportObject,
         },
         server_message::{
             ArgumentsForm, Began, Body, Destination, Envelope, Report, Request, Side, Source, ToolCalls, Transcript,
@@ -33,7 +33,8 @@ const ASSISTANT: &str = r#"{
 fn fitted() -> (Assistant, Fitted) {
     let assistant = Assistant::parse(ASSISTANT).unwrap();
     let variables = assistant.variables("2026-09-01T10:30[Europe/Rome]".parse().unwrap());
-    let fitted = assistant.fit(&Shop { call: &Settings::default(), greeting: "", instructions: "" }, &variables);
+    let shop = Shop { call: &Settings::default(), greeting: "", instructions: "", records: false };
+    let fitted = assistant.fit(&shop, &variables);
     (assistant, fitted)
 }
 
@@ -62,7 +63,7 @@ fn artifact() -> Artifact {
     let stamp = Stamp { from: Duration::from_millis(4_120), until: Duration::from_millis(6_980) };
     let entries = history.iter().map(|message| (message, stamp));
     let mut artifact = Artifact::new(&ArtifactPlan::default(), "Sei la receptionist.", 1_788_251_396_000, entries)
-        .measured(&report)
+        .measured(Performance::of(&report, 1))
         .recorded(Recording { stereo_url: Some("https://f.test/s.wav".into()), mono });
     artifact.variable_values.insert("shop".into(), "Officina Rossi".into());
     artifact
@@ -213,7 +214,8 @@ fn the_examples_of_the_table_are_not_taken_for_unknown() {
         .collect();
     let assistant = Assistant::new(assistant).unwrap();
     let variables = assistant.variables("2026-09-01T10:30[Europe/Rome]".parse().unwrap());
-    let fitted = assistant.fit(&Shop { call: &Settings::default(), greeting: "", instructions: "" }, &variables);
+    let shop = Shop { call: &Settings::default(), greeting: "", instructions: "", records: false };
+    let fitted = assistant.fit(&shop, &variables);
     assert!(
         fitted.warnings.iter().all(|warning| !warning.contains("no setting that we know")),
         "{:?}",

@@ -3,25 +3,47 @@
 use pronto::{
     audio::Format,
     transport::{
-        Control, Dialect, Message, Outgoing, Told, VapiClient, VapiServer,
+        Control, Dialect, Json, Message, Outgoing, Told, VapiClient, VapiServer,
         vapi::{EndedReason, Wanted},
     },
 };
-use serde_json::Value;
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 
 use super::checker::{check, schema};
 
+fn conversation<'a>(formatted: &'a RawValue, messages: Option<&'a RawValue>) -> Told<'a> {
+    Told::Conversation { formatted: Json::new(formatted), messages: messages.map(Json::new) }
+}
+
 /// Every event we can send, with the definition it should fit.
 pub(super) fn events() -> Vec<(&'static str, Value)> {
-    let said = [("system", "Sei la receptionist.".to_owned()), ("user", "Buongiorno.".to_owned())];
+    let written = |value: Value| to_raw_value(&value).unwrap();
+    let said = written(json!([
+        {"role": "system", "content": "Sei la receptionist."},
+        {"role": "assistant", "content": null}
+    ]));
+    let minutes = written(json!([
+        {"role": "system", "message": "Sei la receptionist.", "time": 1_788_251_396_000_i64, "secondsFromStart": 0.0},
+        {
+            "role": "user", "message": "Buongiorno.", "time": 1_788_251_400_120_i64, "endTime": 1_788_251_402_980_i64,
+            "secondsFromStart": 4.12, "duration": 2_860
+        }
+    ]));
+    let none = written(json!([]));
+    let assistant = json!({"name": "A", "firstMessage": "Buongiorno."}).as_object().unwrap().clone();
     let mut all = vec![
         ("ServerMessageStatusUpdate", Told::InProgress),
         ("ClientMessageSpeechUpdate", Told::Speech { agent: false, started: true, turn: 0 }),
         ("ClientMessageSpeechUpdate", Told::Speech { agent: true, started: false, turn: 1 }),
         ("ClientMessageTranscript", Told::Transcript { agent: false, last: false, text: "Buongiorno" }),
         ("ClientMessageTranscript", Told::Transcript { agent: true, last: true, text: "Certo." }),
-        ("ClientMessageConversationUpdate", Told::Conversation(&said)),
-        ("ClientMessageConversationUpdate", Told::Conversation(&[])),
+        ("ClientMessageConversationUpdate", conversation(&said, Some(&minutes))),
+        ("ClientMessageConversationUpdate", conversation(&said, None)),
+        ("ClientMessageConversationUpdate", conversation(&none, Some(&none))),
+        ("ClientMessageAssistantStarted", Told::AssistantStarted { assistant: &assistant }),
         ("ClientMessageModelOutput", Told::ModelOutput { text: "Certo. ", turn: 1 }),
         ("ClientMessageVoiceInput", Told::VoiceInput { text: "Certo.", turn: 1 }),
         ("ClientMessageUserInterrupted", Told::Interrupted { turn: 1 }),
@@ -42,13 +64,14 @@ pub(super) fn events() -> Vec<(&'static str, Value)> {
         "tool-calls",
         "tool-calls-result",
         "hang",
+        "assistant.started",
     ];
     let mut server = VapiServer::new(Format::PCM_WIDE, "01993a1f").telling(Wanted::only(names));
-    let written = |(name, told)| match server.send(Outgoing::Event(told), 1_788_251_396_120) {
+    let sent = |(name, told)| match server.send(Outgoing::Event(told), 1_788_251_396_120) {
         Some(Message::Text(json)) => (name, serde_json::from_str(json).unwrap()),
         other => panic!("{name}: {other:?}"),
     };
-    all.into_iter().map(written).collect()
+    all.into_iter().map(sent).collect()
 }
 
 #[test]

@@ -101,7 +101,9 @@ fn speech(turn: u32) -> Body<'static> {
 fn tools(tools: Value) -> Vec<Tool> {
     let assistant = Assistant::parse(&json!({"model": {"tools": tools}}).to_string()).unwrap();
     let variables = assistant.variables("2026-09-01T10:30[Europe/Rome]".parse().unwrap());
-    assistant.fit(&House { call: &Settings::default(), greeting: "", instructions: "" }, &variables).tools
+    assistant
+        .fit(&House { call: &Settings::default(), greeting: "", instructions: "", records: false }, &variables)
+        .tools
 }
 
 fn function(name: &str) -> Value {

@@ -2,43 +2,36 @@
 
 use std::io;
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::time::timeout;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{self, client::IntoClientRequest, handshake::client::Request, protocol::WebSocketConfig},
 };
 
 use super::{ANSWER_WAIT, CallerError, Placement, Wire};
-use crate::{audio::Codec, providers::escape};
+use crate::{
+    audio::Codec,
+    providers::{
+        duplex::{self, Duplex},
+        escape, tls,
+    },
+};
 
-/// A connection, encrypted or not.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
-pub(super) type Socket = WebSocketStream<Box<dyn Stream>>;
+pub(super) type Socket = WebSocketStream<Box<dyn Duplex>>;
 
 /// Opens the WebSocket of a call.
 pub(super) async fn dial(placement: &Placement) -> Result<Socket, CallerError> {
     let request = request(placement)?;
-    let tls = request.uri().scheme_str() == Some("wss");
+    let encrypted = request.uri().scheme_str() == Some("wss");
     let host = request.uri().host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let port = request.uri().port_u16().unwrap_or(if tls { 443 } else { 80 });
+    let port = request.uri().port_u16().unwrap_or(if encrypted { 443 } else { 80 });
     let unreachable = |error: io::Error| CallerError::Unreachable { host: host.clone(), port, error };
     let opening = async {
-        let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(unreachable)?;
-        tcp.set_nodelay(true).map_err(unreachable)?;
-        let stream: Box<dyn Stream> = if tls {
-            let name = rustls::pki_types::ServerName::try_from(host.clone())
-                .map_err(|_| CallerError::Address("the host is not a name a certificate could have"))?;
-            let config = std::sync::Arc::new(crate::providers::tls::config(&[]));
-            Box::new(tokio_rustls::TlsConnector::from(config).connect(name, tcp).await.map_err(unreachable)?)
-        } else {
-            Box::new(tcp)
-        };
+        let tls = encrypted.then(|| std::sync::Arc::new(tls::config(&[])));
+        let stream = duplex::connect(&host, port, tls).await.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => CallerError::Address("the host is not a name a certificate could have"),
+            _ => unreachable(error),
+        })?;
         let config = WebSocketConfig::default()
             .read_buffer_size(4 << 10)
             .write_buffer_size(0)
@@ -56,7 +49,9 @@ pub(super) async fn dial(placement: &Placement) -> Result<Socket, CallerError> {
 /// The request that opens the call: who calls, in what format, with which token.
 fn request(placement: &Placement) -> Result<Request, CallerError> {
     let mut address = placement.address.clone();
-    if let Wire::Vapi(format) = placement.wire {
+    if let Wire::Vapi(format) = placement.wire
+        && !placement.given
+    {
         let codec = match format.codec {
             Codec::Pcm => "pcm_s16le",
             Codec::Mulaw => "mulaw",
@@ -111,6 +106,7 @@ mod tests {
     fn placement(address: &str) -> Placement {
         Placement {
             address: address.into(),
+            given: false,
             token: Some("segreto".into()),
             from: Some("+393331234567".into()),
             wire: Wire::Vapi(Format::PCM_WIDE),
@@ -127,6 +123,10 @@ mod tests {
         assert_eq!(asked.headers()["authorization"], "Bearer segreto");
         let asked = request(&placement("ws://h/x?a=b")).unwrap();
         assert!(asked.uri().to_string().contains("?a=b&format="));
+        let given = Placement { given: true, token: None, ..placement("ws://h/c/transport?t=1") };
+        let asked = request(&given).unwrap();
+        assert_eq!(asked.uri().to_string(), "ws://h/c/transport?t=1");
+        assert!(!asked.headers().contains_key("authorization"));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let placement = Placement {
 //!     address: "ws://127.0.0.1:18789/v1/stream/officina-rossi".into(),
+//!     given: false,
 //!     token: Some("officina-rossi-demo-token".into()),
 //!     from: Some("+393331234567".into()),
 //!     wire: Wire::Vapi(Format::PCM_WIDE),
@@ -70,6 +71,8 @@ pub const CALL_MAX: Duration = Duration::from_secs(3_600);
 pub struct Placement {
     /// `ws://` or `wss://`, host and path.
     pub address: String,
+    /// The address was given out for this one call: it is dialled as it is.
+    pub given: bool,
     /// What opens the door.
     pub token: Option<String>,
     /// The caller's number.
@@ -87,13 +90,20 @@ pub enum Wire {
     Twilio,
 }
 
+impl Wire {
+    /// What the line carries, both ways.
+    pub const fn format(self) -> Format {
+        match self {
+            Self::Vapi(format) => format,
+            Self::Twilio => Format::MULAW_PHONE,
+        }
+    }
+}
+
 impl Placement {
     /// What the line carries, both ways.
-    pub fn format(&self) -> Format {
-        match self.wire {
-            Wire::Vapi(format) => format,
-            Wire::Twilio => Format::MULAW_PHONE,
-        }
+    pub const fn format(&self) -> Format {
+        self.wire.format()
     }
 }
 

@@ -416,7 +416,7 @@ impl Talk<'_> {
             PeerEvent::Interrupted => Happened::Interrupted,
             PeerEvent::Status { status, reason } => Happened::Status { status, reason },
             // What is heard tells more than what is announced.
-            PeerEvent::Speech { .. } => return,
+            PeerEvent::Speech { .. } | PeerEvent::Transfer { .. } => return,
         };
         self.tell(happened);
     }

@@ -202,7 +202,13 @@ fn placement(run: &Run, address: &str, shop: &str, token: &str, from: Option<Str
         Wire::Vapi(_) => "v1/stream",
         Wire::Twilio => "twilio",
     };
-    Placement { address: format!("{address}/{path}/{shop}"), token: Some(token.into()), from, wire: run.wire }
+    Placement {
+        address: format!("{address}/{path}/{shop}"),
+        given: false,
+        token: Some(token.into()),
+        from,
+        wire: run.wire,
+    }
 }
 
 impl House {

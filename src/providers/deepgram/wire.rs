@@ -3,14 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::SinkExt;
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::timeout,
-};
-use tokio_rustls::TlsConnector;
+use tokio::time::timeout;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
@@ -22,7 +17,11 @@ use tokio_tungstenite::{
 };
 
 use super::NAME;
-use crate::providers::{Address, Fault, Key, KeyError, Kind, ProviderError, Retry, tls};
+use crate::providers::{
+    Address, Fault, Key, KeyError, Kind, ProviderError, Retry,
+    duplex::{self, Duplex},
+    tls,
+};
 
 /// Name, TCP, TLS and upgrade together.
 const CONNECT: Duration = Duration::from_millis(1_500);
@@ -33,11 +32,6 @@ const MESSAGE_BYTES_MAX: usize = 512 * 1024;
 
 /// Bytes read at a time, and kept for it: two connections for each call.
 const READ_BUFFER: usize = 4 * 1024;
-
-/// A socket, encrypted or (for emulators) not.
-pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
 pub(super) type Socket = WebSocketStream<Box<dyn Duplex>>;
 
@@ -65,14 +59,8 @@ impl Account {
         let unreachable =
             |_| ProviderError::upstream(NAME, Kind::Unreachable, "no connection: check base_url and the network");
         let unusable = || ProviderError::refused(NAME, "the request cannot be built: check base_url, model and key");
-        let tcp = TcpStream::connect((self.address.host(), self.address.port())).await.map_err(unreachable)?;
-        tcp.set_nodelay(true).map_err(unreachable)?;
-        let socket: Box<dyn Duplex> = if self.address.tls() {
-            let name = ServerName::try_from(self.address.host().to_string()).map_err(|_| unusable())?;
-            Box::new(TlsConnector::from(self.tls.clone()).connect(name, tcp).await.map_err(unreachable)?)
-        } else {
-            Box::new(tcp)
-        };
+        let tls = self.address.tls().then(|| Arc::clone(&self.tls));
+        let socket = duplex::connect(self.address.host(), self.address.port(), tls).await.map_err(unreachable)?;
         let mut request = format!("{}{path}", self.address.ws()).into_client_request().map_err(|_| unusable())?;
         let mut token = HeaderValue::try_from(format!("Token {}", self.key.expose_secret())).map_err(|_| unusable())?;
         token.set_sensitive(true);

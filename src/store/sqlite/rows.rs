@@ -271,6 +271,11 @@ impl Reader<'_> {
         Timestamp::from_second(self.get(row, column)?).map_err(|_| self.file.unreadable(self.table, column))
     }
 
+    /// A time that is kept in milliseconds.
+    pub(super) fn time_ms(&self, row: &SqliteRow, column: &'static str) -> Result<Timestamp, StoreError> {
+        Timestamp::from_millisecond(self.get(row, column)?).map_err(|_| self.file.unreadable(self.table, column))
+    }
+
     fn time_if(&self, row: &SqliteRow, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
         let second: Option<i64> = self.get(row, column)?;
         second

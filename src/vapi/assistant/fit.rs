@@ -24,6 +24,8 @@ pub struct Shop<'a> {
     pub greeting: &'a str,
     /// Its system prompt.
     pub instructions: &'a str,
+    /// It keeps recordings of its calls.
+    pub records: bool,
 }
 
 /// One call for one assistant.
@@ -132,6 +134,11 @@ pub(super) fn fit(wishes: Wishes<'_>, shop: &Shop<'_>, variables: &Variables, mu
     }
     call.keys_end = wishes.keys_end.unwrap_or(call.keys_end);
 
+    if wishes.recording && !shop.records {
+        warnings.add("artifactPlan.recordingEnabled has no effect: this shop keeps no recordings".into());
+    }
+    let artifact = ArtifactPlan { recording: wishes.artifact.recording && shop.records, ..wishes.artifact };
+
     let clients = chosen("clientMessages", wishes.clients, Wanted::CLIENT, &mut warnings);
     let servers = chosen("serverMessages", wishes.servers, Wanted::SERVER, &mut warnings);
     Fitted {
@@ -147,7 +154,7 @@ pub(super) fn fit(wishes: Wishes<'_>, shop: &Shop<'_>, variables: &Variables, mu
             control: wishes.control.0,
             control_authenticated: wishes.control.1,
         },
-        artifact: wishes.artifact,
+        artifact,
         metadata: wishes.metadata.cloned().unwrap_or_default(),
         warnings: warnings.list().to_vec(),
         call,
@@ -285,10 +292,16 @@ mod tests {
     use crate::vapi::assistant::Assistant;
 
     fn fitted(assistant: Value) -> Fitted {
+        fitted_by(false, assistant)
+    }
+
+    /// By a shop that keeps recordings, or does not.
+    fn fitted_by(records: bool, assistant: Value) -> Fitted {
         let assistant = Assistant::parse(&assistant.to_string()).unwrap();
         let variables = assistant.variables("2026-09-01T10:30[Europe/Rome]".parse().unwrap());
         let own = Settings::default();
-        assistant.fit(&Shop { call: &own, greeting: "Pronto", instructions: "Sei la receptionist." }, &variables)
+        let shop = Shop { call: &own, greeting: "Pronto", instructions: "Sei la receptionist.", records };
+        assistant.fit(&shop, &variables)
     }
 
     #[test]
@@ -340,6 +353,26 @@ mod tests {
         let voice = stop(json!({"numWords": 0, "voiceSeconds": 0.2, "acknowledgementPhrases": ["dica"]}));
         assert_eq!((voice.interruption.words_min, voice.interruption.hold_ms), (1, 200));
         assert_eq!(voice.sayings.backchannels, ["dica"]);
+    }
+
+    #[test]
+    fn a_call_is_recorded_where_the_shop_keeps_recordings_unless_the_assistant_wants_none() {
+        let check = |records, assistant: Value, recorded, warnings: &[&str]| {
+            let fitted = fitted_by(records, assistant);
+            assert_eq!(fitted.artifact.recording, recorded);
+            let fields: Vec<_> = fitted.warnings.iter().map(|it| it.split(' ').next().unwrap()).collect();
+            assert_eq!(fields, warnings);
+        };
+        let plan = |enabled: bool| json!({"artifactPlan": {"recordingEnabled": enabled}});
+        check(true, json!({}), true, &[]);
+        check(true, plan(true), true, &[]);
+        check(true, plan(false), false, &[]);
+        check(false, json!({}), false, &[]);
+        check(false, plan(false), false, &[]);
+        check(false, plan(true), false, &["artifactPlan.recordingEnabled"]);
+        let format = |format: &str| json!({"artifactPlan": {"recordingFormat": format}});
+        check(true, format("wav;l16"), true, &[]);
+        check(true, format("mp3"), true, &["artifactPlan.recordingFormat"]);
     }
 
     #[test]

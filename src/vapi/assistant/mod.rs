@@ -7,7 +7,7 @@
 //! let overrides = Assistant::parse(r#"{"variableValues":{"shop":"Officina Rossi"},"maxDurationSeconds":900.0}"#)?;
 //! let variables = overrides.variables("2026-09-01T10:30[Europe/Rome]".parse().unwrap());
 //!
-//! let shop = Shop { call: &Settings::default(), greeting: "", instructions: "" };
+//! let shop = Shop { call: &Settings::default(), greeting: "", instructions: "", records: false };
 //! let fitted = assistant.overridden(&overrides)?.fit(&shop, &variables);
 //! assert_eq!(&*fitted.greeting, "Pronto, Officina Rossi.");
 //! assert_eq!(fitted.call.duration_max_s, 900);

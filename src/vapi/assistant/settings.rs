@@ -135,7 +135,10 @@ pub const TABLE: &[Row] = &[
     honoured("monitorPlan.controlAuthenticationEnabled", "Off where absent; the address itself cannot be guessed."),
     ignored_but("monitorPlan.monitorIds", "[]", "There are no monitors."),
     mapped("artifactPlan", "What is kept of a call."),
-    honoured("artifactPlan.recordingEnabled", "On where absent; a shop that does not record is not made to."),
+    honoured(
+        "artifactPlan.recordingEnabled",
+        "On where absent, in a shop that keeps recordings; a shop that keeps none is not made to, and who asks is told.",
+    ),
     ignored_but("artifactPlan.recordingFormat", "\"wav;l16\"", "Recordings are WAV."),
     honoured("artifactPlan.transcriptPlan", "Whether there is a transcript, and the names in it."),
     ignored(

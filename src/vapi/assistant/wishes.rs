@@ -21,7 +21,7 @@ pub enum FirstMessage {
 /// What is kept of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArtifactPlan {
-    /// The sound.
+    /// The sound; only where the shop keeps recordings.
     pub recording: bool,
     /// The transcript.
     pub transcript: bool,
@@ -65,6 +65,8 @@ pub(super) struct Wishes<'a> {
     pub(super) listen: (bool, bool),
     pub(super) control: (bool, bool),
     pub(super) artifact: ArtifactPlan,
+    /// A recording is asked for in so many words.
+    pub(super) recording: bool,
     pub(super) metadata: Option<&'a Map<String, Value>>,
 }
 
@@ -115,6 +117,7 @@ impl<'a> Wishes<'a> {
         let switches =
             |one: &str, other: &str| (monitor.flag(one).unwrap_or(true), monitor.flag(other).unwrap_or(false));
         let plan = top.object("messagePlan");
+        let artifact = top.object("artifactPlan");
         Self {
             first_message: top.text("firstMessage", 0, TEXT_CHARS_MAX),
             first_mode: match top.word("firstMessageMode", &MODES) {
@@ -141,7 +144,8 @@ impl<'a> Wishes<'a> {
             server: Server::read(&top.object("server")),
             listen: switches("listenEnabled", "listenAuthenticationEnabled"),
             control: switches("controlEnabled", "controlAuthenticationEnabled"),
-            artifact: ArtifactPlan::read(&top.object("artifactPlan")),
+            artifact: ArtifactPlan::read(&artifact),
+            recording: artifact.value("recordingEnabled") == Some(&Value::Bool(true)),
             metadata: top.object("metadata").written(),
         }
     }

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Performance, Stamp};
 use crate::{
-    call::{CallReport, Message, ToolAsk},
+    call::{Message, ToolAsk},
     vapi::assistant::ArtifactPlan,
 };
 
 /// `artifact`
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Artifact {
     /// Who said and did what, and when.
     pub messages: Vec<Entry>,
@@ -32,6 +33,9 @@ pub struct Artifact {
     /// The stereo recording once more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stereo_recording_url: Option<String>,
+    /// Where it can be had without a key; made anew whenever it is shown, and never kept.
+    #[serde(flatten, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub presigned: Option<Presigned>,
     /// The times of the turns; known at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub performance_metrics: Option<Performance>,
@@ -41,8 +45,8 @@ pub struct Artifact {
 }
 
 /// Where the sound of a call is.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Recording {
     /// The caller left, we right.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,8 +56,8 @@ pub struct Recording {
 }
 
 /// Recordings of one channel.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Mono {
     /// Both sides.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,8 +70,25 @@ pub struct Mono {
     pub customer_url: Option<String>,
 }
 
+/// Addresses of recordings that open by themselves for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Presigned {
+    /// Both sides on one channel.
+    pub presigned_mono_url: String,
+    /// The caller left, we right.
+    pub presigned_stereo_url: String,
+    /// Our side.
+    pub presigned_assistant_url: String,
+    /// The caller's.
+    pub presigned_customer_url: String,
+    /// Until when they open.
+    #[serde(serialize_with = "super::iso")]
+    pub presigned_urls_expires_at: Timestamp,
+}
+
 /// One message in Vapi's form.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Entry {
     /// The instructions, or a note.
@@ -105,6 +126,7 @@ pub enum Entry {
         /// In milliseconds.
         duration: u64,
         /// Nothing: Vapi has it and clients read it.
+        #[serde(skip_deserializing)]
         source: &'static str,
     },
     /// The model asked for tools.
@@ -112,6 +134,7 @@ pub enum Entry {
         /// The asks.
         tool_calls: Vec<Asked>,
         /// Nothing.
+        #[serde(skip_deserializing)]
         message: &'static str,
         /// When.
         time: i64,
@@ -134,14 +157,14 @@ pub enum Entry {
 }
 
 /// One message in OpenAI's form.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Formatted {
     /// Whose.
     pub role: FormattedRole,
     /// The text; `null` where there are asks for tools instead.
     pub content: Option<String>,
     /// The asks.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<Asked>,
     /// The ask it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,7 +172,7 @@ pub struct Formatted {
 }
 
 /// OpenAI's roles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FormattedRole {
     /// Instructions and notes.
@@ -163,18 +186,23 @@ pub enum FormattedRole {
 }
 
 /// An ask for a tool in OpenAI's form.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
     id: String,
+    #[serde(skip_deserializing, default = "function")]
     r#type: &'static str,
     function: Function,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Function {
     name: String,
     /// As the model wrote them.
     arguments: String,
+}
+
+fn function() -> &'static str {
+    "function"
 }
 
 /// What stands where a tool has not answered yet: Vapi's own words.
@@ -208,9 +236,8 @@ impl Artifact {
 
     /// With the times of a call that is over.
     #[must_use]
-    pub fn measured(mut self, report: &CallReport) -> Self {
-        self.performance_metrics = Some(Performance::of(report));
-        self
+    pub fn measured(self, performance: Performance) -> Self {
+        Self { performance_metrics: Some(performance), ..self }
     }
 
     /// With its recordings.
@@ -220,6 +247,12 @@ impl Artifact {
         self.stereo_recording_url = recording.stereo_url.clone();
         self.recording = Some(recording);
         self
+    }
+
+    /// With addresses of its recordings that open by themselves.
+    #[must_use]
+    pub fn presigned(self, presigned: Presigned) -> Self {
+        Self { presigned: Some(presigned), ..self }
     }
 
     fn add(&mut self, answered_ms: i64, message: &Message, stamp: Stamp) {
@@ -278,7 +311,7 @@ impl Artifact {
 impl Asked {
     fn of(ask: &ToolAsk) -> Self {
         let function = Function { name: ask.name.clone(), arguments: ask.arguments.clone() };
-        Self { id: ask.id.clone(), r#type: "function", function }
+        Self { id: ask.id.clone(), r#type: self::function(), function }
     }
 }
 
@@ -341,5 +374,22 @@ mod tests {
         let written = serde_json::to_value(Artifact::default().recorded(recording)).unwrap();
         assert_eq!(written["recordingUrl"], written["recording"]["mono"]["combinedUrl"]);
         assert_eq!(written["stereoRecordingUrl"], "https://f/s.wav");
+        assert!(written.get("presignedMonoUrl").is_none());
+    }
+
+    #[test]
+    fn addresses_that_open_by_themselves_stand_beside_the_others_and_are_not_kept() {
+        let url = |side: &str| format!("https://f/{side}?t=1");
+        let artifact = Artifact::default().presigned(Presigned {
+            presigned_mono_url: url("m"),
+            presigned_stereo_url: url("s"),
+            presigned_assistant_url: url("a"),
+            presigned_customer_url: url("c"),
+            presigned_urls_expires_at: "2026-09-01T08:35:00Z".parse().unwrap(),
+        });
+        let written = serde_json::to_value(&artifact).unwrap();
+        assert_eq!(written["presignedCustomerUrl"], "https://f/c?t=1");
+        assert_eq!(written["presignedUrlsExpiresAt"], "2026-09-01T08:35:00.000Z");
+        assert_eq!(serde_json::from_value::<Artifact>(written).unwrap(), Artifact::default());
     }
 }

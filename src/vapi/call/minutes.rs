@@ -1,5 +1,6 @@
 //! When things were said. The history of a call knows words and no times; its events know when. The two are laid
-//! together here: whoever drives a call hands over both as they come.
+//! together here: whoever drives a call hands over both as they come. Along the way it is counted how often we began to
+//! speak into the caller's words.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -16,6 +17,21 @@ pub struct Minutes {
     /// When the caller and we began to speak, where that belongs to no entry yet.
     caller_began: Option<Duration>,
     agent_began: Option<Duration>,
+    /// What the caller is saying, from its first sound until it is taken to be complete.
+    saying: Option<Saying>,
+    /// How often we began to speak into it.
+    talked_over: usize,
+}
+
+/// Something the caller is saying.
+#[derive(Debug, Clone, Copy, Default)]
+struct Saying {
+    /// Words of it have been recognised: a noise is nobody who could be interrupted.
+    words: bool,
+    /// We began to speak meanwhile.
+    over: bool,
+    /// That has been counted.
+    counted: bool,
 }
 
 /// When one entry was said, counted from the answer.
@@ -46,15 +62,24 @@ impl Minutes {
     /// Something happened.
     pub fn event(&mut self, at: Duration, event: &Event) {
         match event {
-            Event::SpeechStarted(Role::Caller, _) => self.caller_began = self.caller_began.or(Some(at)),
-            Event::SpeechStarted(Role::Agent, _) => self.agent_began = self.agent_began.or(Some(at)),
+            Event::SpeechStarted(Role::Caller, _) => {
+                self.caller_began = self.caller_began.or(Some(at));
+                self.saying.get_or_insert_default();
+            }
+            Event::SpeechStarted(Role::Agent, _) => {
+                self.agent_began = self.agent_began.or(Some(at));
+                self.heard(|saying| saying.over = true);
+            }
+            Event::Transcript { role: Role::Caller, last: false, text } if !text.trim().is_empty() => {
+                self.heard(|saying| saying.words = true);
+            }
+            Event::SpeechStopped(Role::Caller, _) => self.saying = None,
             Event::SpeechStopped(Role::Agent, _) => {
                 if let Some(seen) = self.stamps.iter_mut().rfind(|seen| seen.kind == Kind::Agent) {
                     seen.stamp.until = seen.stamp.until.max(at);
                 }
             }
-            Event::SpeechStopped(Role::Caller, _)
-            | Event::Transcript { .. }
+            Event::Transcript { .. }
             | Event::HistoryChanged
             | Event::ModelSaid { .. }
             | Event::VoiceAsked { .. }
@@ -100,6 +125,21 @@ impl Minutes {
     /// The times, one for each entry of the history that was handed over last.
     pub fn stamps(&self) -> impl Iterator<Item = Stamp> + '_ {
         self.stamps.iter().map(|seen| seen.stamp)
+    }
+
+    /// How often we began to speak while the caller was saying something.
+    pub const fn talked_over(&self) -> usize {
+        self.talked_over
+    }
+
+    /// Something is known of what the caller is saying. Who says words and hears us begin is interrupted, once.
+    fn heard(&mut self, known: impl FnOnce(&mut Saying)) {
+        let Some(saying) = &mut self.saying else { return };
+        known(saying);
+        if saying.words && saying.over && !saying.counted {
+            saying.counted = true;
+            self.talked_over += 1;
+        }
     }
 
     /// How many entries a full history has dropped at its beginning.
@@ -171,6 +211,26 @@ mod tests {
         minutes.history(s(8), history.iter());
         minutes.event(s(9), &Event::SpeechStopped(Role::Agent, Turn(1)));
         assert_eq!(stamps(&minutes), [(1, 4), (5, 9)]);
+    }
+
+    #[test]
+    fn whoever_says_words_and_hears_us_begin_was_interrupted() {
+        let began = |role| Event::SpeechStarted(role, Turn(0));
+        let stopped = || Event::SpeechStopped(Role::Caller, Turn(0));
+        let words = |text: &str| Event::Transcript { role: Role::Caller, last: false, text: text.into() };
+        let check = |events: &[Event], expected: usize| {
+            let mut minutes = Minutes::default();
+            (0..).zip(events).for_each(|(at, event)| minutes.event(s(at), event));
+            assert_eq!(minutes.talked_over(), expected, "{events:?}");
+        };
+        let (caller, agent) = (|| began(Role::Caller), || began(Role::Agent));
+        check(&[caller(), words("vorrei"), agent(), words("vorrei prenotare"), stopped()], 1);
+        check(&[caller(), agent(), words("vorrei"), agent(), stopped()], 1);
+        check(&[caller(), words("vorrei"), agent(), stopped(), caller(), words("no"), agent(), stopped()], 2);
+        check(&[caller(), words("vorrei"), stopped(), agent()], 0);
+        check(&[caller(), agent(), words(" "), stopped()], 0);
+        // The other way round it is the caller who interrupts.
+        check(&[agent(), caller(), words("aspetti"), Event::Interrupted(Turn(0)), stopped()], 0);
     }
 
     #[test]

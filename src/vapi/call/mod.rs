@@ -2,7 +2,8 @@
 //! list and delete calls.
 //!
 //! What it does not do: it keeps no calls and makes no ids, addresses or tokens. The gateway fills a [`CallObject`] in;
-//! its JSON is written here.
+//! its JSON is written here, and read again from where calls are kept: what an older version wrote must stay readable, so a
+//! field that is new may be missing.
 
 mod artifact;
 mod create;
@@ -12,10 +13,10 @@ mod performance;
 mod refusal;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-pub use artifact::{Artifact, Entry, Formatted, FormattedRole, Mono, Recording};
+pub use artifact::{Artifact, Entry, Formatted, FormattedRole, Mono, Presigned, Recording};
 pub use create::{CALL_BYTES_MAX, CreateCall, NO_NUMBER, Who};
 pub use list::{Between, DeleteCall, ListCalls, UpdateCall};
 pub use minutes::{Minutes, Stamp};
@@ -29,7 +30,7 @@ use crate::{
 };
 
 /// A call, as it is shown. Absent things are left out, never `null`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallObject {
     /// Its id.
@@ -42,7 +43,12 @@ pub struct CallObject {
     /// Where it stands.
     pub status: Status,
     /// Why it ended.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reason")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "reason",
+        deserialize_with = "known_reason"
+    )]
     pub ended_reason: Option<EndedReason>,
     /// When it was created.
     #[serde(serialize_with = "iso")]
@@ -78,20 +84,21 @@ pub struct CallObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transport: Option<TransportObject>,
     /// Where it can be listened to and controlled.
-    #[serde(skip_serializing_if = "Monitor::is_empty")]
+    #[serde(default, skip_serializing_if = "Monitor::is_empty")]
     pub monitor: Monitor,
     /// What remains of it; filled in after the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Pii<Artifact>>,
     /// What it cost: nothing, always.
+    #[serde(skip_deserializing)]
     pub cost: Cost,
     /// How many calls there may be; told when a call is created.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub subscription_limits: Option<SubscriptionLimits>,
 }
 
 /// How a call came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A client was given an address to connect to.
     #[serde(rename = "vapi.websocketCall")]
@@ -102,7 +109,7 @@ pub enum Kind {
 }
 
 /// Where a call stands. Only what every client knows: the newer words break strict ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Created; nobody has connected.
@@ -131,10 +138,12 @@ impl Status {
 }
 
 /// `transport`: what was agreed, and where to connect.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TransportObject {
+    #[serde(skip_deserializing, default = "provider")]
     provider: &'static str,
+    #[serde(skip_deserializing, default = "conversation_type")]
     conversation_type: &'static str,
     audio_format: AudioFormat,
     /// Whoever has it may join: printed nowhere by accident.
@@ -159,16 +168,44 @@ impl TransportObject {
             Codec::Pcm | Codec::Alaw | Codec::Opus => "pcm_s16le",
         };
         Self {
-            provider: "vapi.websocket",
-            conversation_type: "voice",
+            provider: provider(),
+            conversation_type: conversation_type(),
             audio_format: AudioFormat { format: codec, container: "raw", sample_rate: format.rate.hz() },
             websocket_call_url: url.map(Pii::new),
         }
     }
+
+    /// What was agreed, without where to connect: to be kept.
+    #[must_use]
+    pub fn without_address(self) -> Self {
+        Self { websocket_call_url: None, ..self }
+    }
+}
+
+fn provider() -> &'static str {
+    "vapi.websocket"
+}
+
+fn conversation_type() -> &'static str {
+    "voice"
+}
+
+impl<'de> Deserialize<'de> for AudioFormat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Written {
+            format: String,
+            sample_rate: u32,
+        }
+        let written = Written::deserialize(deserializer)?;
+        let format = if written.format == "mulaw" { "mulaw" } else { "pcm_s16le" };
+        Ok(Self { format, container: "raw", sample_rate: written.sample_rate })
+    }
 }
 
 /// `monitor`: addresses whose holders may listen and control.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Monitor {
     /// Where to listen.
@@ -240,6 +277,12 @@ pub(super) fn reason<S: Serializer>(reason: &Option<EndedReason>, serializer: S)
         Some(reason) => serializer.serialize_str(reason.as_str()),
         None => serializer.serialize_none(),
     }
+}
+
+/// A reason that was written: none where it is not known any more.
+fn known_reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<EndedReason>, D::Error> {
+    let written = Option::<String>::deserialize(deserializer)?;
+    Ok(written.and_then(|written| EndedReason::ALL.into_iter().find(|reason| reason.as_str() == written)))
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::call::{CallReport, TurnReport};
 
 /// The times of one turn, from the end of the caller's speech to the first sound of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TurnLatency {
     /// From the question to the model to the first whole clause, without tools.
@@ -23,19 +23,21 @@ pub struct TurnLatency {
 }
 
 /// The times of a call. Averages are of the turns that answered speech; without any there are none.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Performance {
     /// Turn by turn.
     pub turn_latencies: Vec<TurnLatency>,
     /// Averages, in the order of the fields of a turn.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     averages: Option<Averages>,
-    /// How often the caller cut in. How often we spoke into the caller's words is not measured, so it is not told.
+    /// How often we began to speak while the caller was saying something.
+    pub num_user_interrupted: usize,
+    /// How often the caller cut in.
     pub num_assistant_interrupted: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Averages {
     model_latency_average: f64,
@@ -46,8 +48,8 @@ struct Averages {
 }
 
 impl Performance {
-    /// Reads a call's report.
-    pub fn of(report: &CallReport) -> Self {
+    /// Reads a call's report. How often we spoke into the caller's words is not in it: the minutes have counted.
+    pub fn of(report: &CallReport, num_user_interrupted: usize) -> Self {
         let turns: Vec<_> = report.turns.iter().filter_map(TurnLatency::of).collect();
         let average = |of: fn(&TurnLatency) -> u64| {
             let mean = turns.iter().map(|turn| of(turn) as f64).sum::<f64>() / turns.len() as f64;
@@ -61,7 +63,7 @@ impl Performance {
             turn_latency_average: average(|turn| turn.turn_latency),
         });
         let num_assistant_interrupted = report.turns.iter().filter(|turn| turn.interruption.is_some()).count();
-        Self { averages, num_assistant_interrupted, turn_latencies: turns }
+        Self { averages, num_user_interrupted, num_assistant_interrupted, turn_latencies: turns }
     }
 }
 
@@ -108,14 +110,14 @@ mod tests {
                 {"modelLatency": 501, "voiceLatency": 200, "transcriberLatency": 100, "endpointingLatency": 500, "turnLatency": 1321},
             ],
             "modelLatencyAverage": 450.5, "voiceLatencyAverage": 200.0, "transcriberLatencyAverage": 100.0,
-            "endpointingLatencyAverage": 500.0, "turnLatencyAverage": 1270.5, "numAssistantInterrupted": 1,
+            "endpointingLatencyAverage": 500.0, "turnLatencyAverage": 1270.5, "numUserInterrupted": 2, "numAssistantInterrupted": 1,
         });
-        assert_eq!(serde_json::to_value(Performance::of(&report)).unwrap(), expected);
+        assert_eq!(serde_json::to_value(Performance::of(&report, 2)).unwrap(), expected);
     }
 
     #[test]
     fn a_call_without_turns_has_no_averages() {
-        let performance = serde_json::to_value(Performance::of(&CallReport::default())).unwrap();
-        assert_eq!(performance, json!({"turnLatencies": [], "numAssistantInterrupted": 0}));
+        let performance = serde_json::to_value(Performance::of(&CallReport::default(), 0)).unwrap();
+        assert_eq!(performance, json!({"turnLatencies": [], "numUserInterrupted": 0, "numAssistantInterrupted": 0}));
     }
 }

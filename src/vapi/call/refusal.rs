@@ -1,7 +1,7 @@
 //! What a request is answered that is not granted: the body both official clients parse, with the texts they know.
 //!
 //! Both clients send `POST /call` again after 408, 429 and every 5xx: a refusal is a 4xx, and where trying again makes
-//! sense a 429 that says when. A 5xx is for what failed before anything was created.
+//! sense a 429 that says when. A 5xx is for what failed and left nothing behind, so that it may be asked for again.
 
 use serde_json::{Value, json};
 
@@ -52,6 +52,11 @@ impl Refusal {
     /// The gateway has no room, or is shutting down.
     pub fn busy() -> Self {
         Self { retry_after_s: Some(2), ..Self::new(429, "Rate limit exceeded") }
+    }
+
+    /// The store cannot be written to. Whoever asks again makes nothing twice.
+    pub fn unwritable(message: &str) -> Self {
+        Self { retry_after_s: Some(5), ..Self::new(503, message) }
     }
 
     /// The body.

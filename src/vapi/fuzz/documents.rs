@@ -106,7 +106,7 @@ fn sound(assistant: &Assistant) {
     }
     assert!(!assistant.shown().contains_key("credentials"));
     let (now, own) = (jiff::Zoned::default(), Settings::default());
-    let shop = Shop { call: &own, greeting: "", instructions: "" };
+    let shop = Shop { call: &own, greeting: "", instructions: "", records: false };
     bounded(&assistant.fit(&shop, &assistant.variables(now)));
 }
 

@@ -3,8 +3,9 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 
-use super::super::{
+use super::super::peer::{
     chunks::{Answer, Finish},
+    dialling::{Created, NotCreated},
     question,
     tool_calls::{self, Answered, Asked, ID_MAX, Matter, NAME_MAX},
     transcriber::{Channel, Sides, Start, Sure, response},
@@ -37,7 +38,7 @@ enum Value<'a> {
 }
 
 /// Words of all messages, so that random bytes get past the first line of a reader.
-const WORDS: [&str; 44] = [
+const WORDS: [&str; 53] = [
     "message",
     "type",
     "tool-calls",
@@ -82,6 +83,15 @@ const WORDS: [&str; 44] = [
     "linear16",
     "container",
     "channels",
+    "message",
+    "transport",
+    "websocketCallUrl",
+    "wss://h/c",
+    "monitor",
+    "controlUrl",
+    "https://h/c",
+    "subscriptionLimits",
+    "concurrencyBlocked",
 ];
 
 /// Deeper values are nothing.
@@ -211,11 +221,32 @@ pub fn transcriber(data: &[u8]) {
     });
 }
 
+/// What is answered to a call that we create.
+pub fn created(data: &[u8]) {
+    each(data, |json| {
+        let text = String::from_utf8_lossy(json);
+        match Created::read(201, &text) {
+            Ok(created) => {
+                let dialled = created.transport.reveal();
+                assert!(!created.id.is_empty() && (dialled.starts_with("ws://") || dialled.starts_with("wss://")));
+                assert!(created.control.is_none_or(|control| control.reveal().starts_with("http")));
+            }
+            Err(NotCreated::Refused { .. }) => panic!("201 is no refusal"),
+            Err(NotCreated::Blocked | NotCreated::Garbage(_)) => {}
+        }
+        let Err(NotCreated::Refused { status: 400, words }) = Created::read(400, &text) else {
+            panic!("400 is a refusal");
+        };
+        assert!(words.chars().count() <= 200 && !words.contains(char::is_control));
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SEEDS: [&str; 5] = [
+    const SEEDS: [&str; 6] = [
+        r#"{"id":"c","transport":{"websocketCallUrl":"wss://h/c"},"monitor":{"controlUrl":"https://h/c"},"message":["a\nb"],"subscriptionLimits":{"concurrencyBlocked":false}}"#,
         r#"{"message":{"type":"voice-request","text":"Certo.<flush />","sampleRate":16000.0,"call":{"id":"c"}}}"#,
         r#"{"type":"start","encoding":"linear16","container":"raw","sampleRate":16000,"channels":2}"#,
         r#"{"message":{"type":"tool-calls","call":{"id":"c","customer":{"number":"+39"}},"toolCallList":[{"id":"1","function":{"name":"book","arguments":"{\"a\":1}"}}],"toolWithToolCallList":[{"name":"book","toolCall":{"id":"1","parameters":{}}}]}}"#,
@@ -224,7 +255,7 @@ mod tests {
     ];
 
     fn all(bytes: &[u8]) {
-        [server_message, question, voice_request, transcriber].iter().for_each(|target| target(bytes));
+        [server_message, question, voice_request, transcriber, created].iter().for_each(|target| target(bytes));
     }
 
     /// Numbers that are the same each time.

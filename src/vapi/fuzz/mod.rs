@@ -4,4 +4,4 @@ mod documents;
 mod messages;
 
 pub use documents::{answers, assistant, create_call, overrides};
-pub use messages::{question, server_message, transcriber, voice_request};
+pub use messages::{created, question, server_message, transcriber, voice_request};

@@ -111,7 +111,7 @@ mod tests {
         let json = r#"{"model":{"tools":[{"type":"function","function":{"name":"book"},"name":"x","server":{"url":"https://s","secret":"s"}}]}}"#;
         let assistant = Assistant::parse(json).unwrap();
         let variables = assistant.variables("2026-09-01T10:30[Europe/Rome]".parse().unwrap());
-        let shop = Shop { call: &crate::call::Settings::default(), greeting: "", instructions: "" };
+        let shop = Shop { call: &crate::call::Settings::default(), greeting: "", instructions: "", records: false };
         assistant.fit(&shop, &variables).tools.remove(0)
     }
 

@@ -36,6 +36,9 @@ pub const MESSAGES: &str = "pronto_vapi_server_messages_total";
 /// Reports of calls, by what became of them.
 pub const REPORTS: &str = "pronto_vapi_reports_total";
 
+/// Calls whose server was asked who answers them, by what it said.
+pub const ASSISTANT_ANSWERS: &str = "pronto_vapi_assistant_requests_total";
+
 /// How long servers took to say who answers a call. Those that did not in time count with all of it.
 pub const ASSISTANT_REQUEST: &str = "pronto_vapi_assistant_request_seconds";
 

@@ -158,6 +158,8 @@ mod tests {
         check("server_url = 'https://shop.example.it/vapi'\nserver_timeout_s = 300\nallow_private = true", &[]);
         check("tool_arguments = 'string'", &[]);
         check("server_url = 'shop'", &["vapi.server_url: is no address"]);
+        check("server_url = 'https://shop.example.it/vapi'\nassistant_request = true", &[]);
+        check("assistant_request = true", &["vapi.server_url: is missing"]);
         check("server_timeout_s = 0", &["vapi.server_timeout_s: 0 is out of range"]);
         check("server_credential = 'rossi'", &["vapi.server_credential: is not in vapi.credentials"]);
         let bearer = "type = 'bearer'\ntoken = 'geheim'";

@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::tool_calls::{object, read_object, string};
+use super::{
+    envelope,
+    tool_calls::{read_object, string},
+};
 use crate::{audio::Rate, call::limits::UTTERANCE_CHARS_MAX, privacy::Pii};
 
 /// The rates that are asked for, in hertz.
@@ -44,12 +47,6 @@ pub enum NoVoiceRequest {
 type Raw<'a> = Option<&'a RawValue>;
 
 #[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow, default)]
-    message: Raw<'a>,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Inner<'a> {
     #[serde(borrow, default, rename = "type")]
@@ -62,13 +59,8 @@ struct Inner<'a> {
 
 /// Reads a voice request.
 pub fn read(json: &[u8]) -> Result<VoiceRequest, NoVoiceRequest> {
-    let text = std::str::from_utf8(json).map_err(|_| NoVoiceRequest::Json)?;
-    let envelope: Envelope<'_> = read_object(text).ok_or(NoVoiceRequest::Json)?;
-    let inner: Option<Inner<'_>> = match envelope.message {
-        Some(message) => object(Some(message)),
-        None => read_object(text),
-    };
-    let inner = inner.ok_or(NoVoiceRequest::Type)?;
+    let inside = envelope::inside(json).ok_or(NoVoiceRequest::Json)?;
+    let inner: Inner<'_> = read_object(inside).ok_or(NoVoiceRequest::Type)?;
     if string(inner.kind).is_none_or(|kind| kind != "voice-request") {
         return Err(NoVoiceRequest::Type);
     }

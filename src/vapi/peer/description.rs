@@ -381,7 +381,7 @@ mod tests {
     use super::*;
     use crate::language::Language;
 
-    const EXAMPLE: &str = include_str!("../../config/tenants/officina-rossi.toml");
+    const EXAMPLE: &str = include_str!("../../../config/tenants/officina-rossi.toml");
 
     fn described(tenant: &str, doors: Doors) -> Value {
         let settings = Settings::parse(tenant).unwrap();

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::envelope;
 use crate::{
     call::{ToolAsk, limits::TOOL_ARGUMENTS_MAX},
     privacy::Pii,
@@ -68,12 +69,6 @@ pub enum NoMessage {
 }
 
 type Raw<'a> = Option<&'a RawValue>;
-
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow, default)]
-    message: Raw<'a>,
-}
 
 /// Each field is read only where the type asks for it: a field of the wrong kind elsewhere spoils nothing.
 #[derive(Deserialize)]
@@ -138,13 +133,8 @@ struct Function<'a> {
 
 /// Reads a server message. One without its envelope is taken as well.
 pub fn read(json: &[u8]) -> Result<ServerMessage, NoMessage> {
-    let text = std::str::from_utf8(json).map_err(|_| NoMessage::Json)?;
-    let envelope: Envelope<'_> = read_object(text).ok_or(NoMessage::Json)?;
-    let inner = match envelope.message {
-        Some(message) => message.get(),
-        None => text,
-    };
-    let inner: Inner<'_> = read_object(inner).ok_or(NoMessage::Type)?;
+    let inside = envelope::inside(json).ok_or(NoMessage::Json)?;
+    let inner: Inner<'_> = read_object(inside).ok_or(NoMessage::Type)?;
     let kind = string(inner.kind).ok_or(NoMessage::Type)?;
     let matter = match kind.as_ref() {
         "tool-calls" => Matter::ToolCalls(asks(&inner)),
