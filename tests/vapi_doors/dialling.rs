@@ -298,7 +298,8 @@ async fn who_loses_the_assistant_is_not_alone() {
     caller.until("their greeting", |c| says(c, "transcript", "sono qui per lei") && c.voiced > 10).await;
     network.goes_down();
     caller.until("the shop's own greeting", |c| says(c, "voice-input", OWN)).await;
-    caller.until("its voice", |c| c.silent > 10).await;
+    let before = caller.voiced;
+    caller.until("its voice", |c| c.voiced > before + 10 && c.silent > 10).await;
     caller.send(r#"{"type":"end-call"}"#).await;
     assert_eq!(caller.hear_out().await.0, CloseCode::Normal);
     shop.close().await;

@@ -186,7 +186,7 @@ impl Fetched {
 
 /// Fetches an address, with a key or without.
 async fn fetch(shop: &Running, address: &str, key: Option<&str>) -> Fetched {
-    let at = address.match_indices('/').nth(2).map_or(0, |(at, _)| at);
+    let at = if address.starts_with('/') { 0 } else { address.match_indices('/').nth(2).unwrap().0 };
     let key = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
     let request =
         format!("GET {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{key}\r\n", &address[at..], shop.address);

@@ -13,17 +13,23 @@ use crate::audio::{CodecError, Decoder, Encoder, Format, Line, Pace, Playout, Ra
 /// After so long without a frame of the caller's there is one of silence: Vapi's wire never stops.
 const GRACE: Duration = Duration::from_millis(60);
 
-/// More than this ahead of (or behind) its time, silence is left out.
+/// More than this ahead of its time, silence is left out.
 const LATE: Duration = Duration::from_millis(60);
 
-/// More than this, sound is left out too: a conversation with such a delay is none.
+/// No more than this is sent ahead of its time: the rest waits here.
+const AHEAD_MAX: Duration = Duration::from_millis(400);
+
+/// What has been missing for longer is not made up for.
 const LATE_MAX: Duration = Duration::from_millis(800);
 
 /// What is softer than this is silence.
 const QUIET_DB: f32 = -50.0;
 
-/// The caller's sound that waits for a connection.
-const WAITING_MAX: Duration = Duration::from_secs(1);
+/// The caller's sound that waits: as much as one sentence.
+const WAITING_MAX: Duration = Duration::from_secs(30);
+
+/// What of it is still of use after a connection broke.
+const KEPT: Duration = Duration::from_secs(1);
 
 /// How far ahead of the caller's ear the assistant's voice is passed on. Little: Vapi sends it in real time, and cannot
 /// take it back.
@@ -65,9 +71,13 @@ impl ToVapi {
     /// Sound of the caller, at the wire's rate. Of too much the oldest is dropped.
     pub(super) fn hear(&mut self, samples: &[i16]) {
         self.waiting.extend(samples);
-        let most = self.rate.samples(WAITING_MAX);
-        if self.waiting.len() > most {
-            let over = self.waiting.len() - most;
+        self.keep(WAITING_MAX);
+    }
+
+    /// Drops the oldest beyond this.
+    fn keep(&mut self, most: Duration) {
+        let over = self.waiting.len().saturating_sub(self.rate.samples(most));
+        if over > 0 {
             self.waiting.drain(..over);
             self.lost += over.div_ceil(self.frame()) as u64;
         }
@@ -85,14 +95,12 @@ impl ToVapi {
         };
         let ahead = end.saturating_duration_since(now);
         while self.waiting.len() >= self.frame() {
+            if ahead > AHEAD_MAX {
+                return None;
+            }
             self.samples.clear();
             self.samples.extend(self.waiting.drain(..self.rate.samples(Line::FRAME)));
-            let quiet = ahead > LATE && level_db(&self.samples) < QUIET_DB;
-            if quiet {
-                continue;
-            }
-            if ahead > LATE_MAX {
-                self.lost += 1;
+            if ahead > LATE && level_db(&self.samples) < QUIET_DB {
                 continue;
             }
             self.bytes.clear();
@@ -111,12 +119,18 @@ impl ToVapi {
 
     /// When one is due at the latest.
     pub(super) fn next(&self, now: Instant) -> Instant {
-        self.end().map_or(now, |end| end + GRACE)
+        match self.end() {
+            // Later than the moment at which it is not too far ahead any more.
+            Some(end) if self.waiting.len() >= self.frame() => end.checked_sub(AHEAD_MAX).map_or(now, |at| at.max(now)),
+            Some(end) => end + GRACE,
+            None => now,
+        }
     }
 
     /// The connection is another one.
     pub(super) fn reconnected(&mut self) {
         self.started = None;
+        self.keep(KEPT);
     }
 
     /// Frames that were left out though they were no silence.
@@ -294,14 +308,14 @@ mod tests {
         assert!(sent.iter().all(|voiced| !voiced) && sent.len() >= 22, "{sent:?}");
         // Half a second of words comes at once.
         leg.hear(&voice(25 * 160));
-        assert_eq!(leave(&mut leg, now + ms(500)), vec![true; 25]);
+        let mut words = leave(&mut leg, now + ms(500));
         // And a second of silence after it, frame by frame.
-        let mut after = 0;
         for at in 1..=50 {
             leg.hear(&[0; 160]);
-            after += leave(&mut leg, now + ms(500 + 20 * at)).len();
+            words.extend(leave(&mut leg, now + ms(500 + 20 * at)));
         }
-        let delay = 20 * (sent.len() + 25 + after) as i64 - 1_500;
+        assert_eq!(words.iter().filter(|voiced| **voiced).count(), 25);
+        let delay = 20 * (sent.len() + words.len()) as i64 - 1_500;
         assert!((0..=80).contains(&delay), "{delay} ms late");
         assert_eq!(leg.lost(), 0);
     }
@@ -309,11 +323,27 @@ mod tests {
     #[test]
     fn nothing_grows_without_bound() {
         let (now, mut leg) = (start(), ToVapi::new(Format::MULAW_PHONE).expect("built"));
-        leg.hear(&voice(30 * 8_000));
+        leg.hear(&voice(60 * 8_000));
         let sent = leave(&mut leg, now).len();
-        assert!(sent <= 50, "{sent}");
-        assert!(leg.lost() >= 29 * 50, "{}", leg.lost());
+        assert_eq!((sent, leg.lost()), (21, 30 * 50));
+        leg.reconnected();
+        assert_eq!(leg.lost(), 59 * 50 - 21);
+        leg.waiting.clear();
         assert!(leave(&mut leg, now + ms(60_000)).len() <= 1, "a minute is not made up for");
+    }
+
+    #[test]
+    fn a_whole_sentence_at_once_is_said_in_its_time_and_not_lost() {
+        let (now, mut leg) = (start(), ToVapi::new(Format::MULAW_PHONE).expect("built"));
+        leg.hear(&voice(100 * 160));
+        let (mut at, mut sent) = (now, leave(&mut leg, now).len());
+        while sent < 100 {
+            at = leg.next(at).max(at + ms(1));
+            sent += leave(&mut leg, at).iter().filter(|voiced| **voiced).count();
+        }
+        let took = at.duration_since(now);
+        assert!(took >= ms(2_000) - AHEAD_MAX - ms(40) && took < ms(2_000), "{took:?}");
+        assert_eq!(leg.lost(), 0);
     }
 
     /// Frames and when they left: `true` for those with a voice.

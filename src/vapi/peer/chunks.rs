@@ -1,7 +1,7 @@
 //! The brain's answer as OpenAI's chat completions write it: chunks of server-sent events, or one whole document.
 //!
 //! ```
-//! use pronto::vapi::chunks::{Answer, Finish};
+//! use pronto::vapi::peer::chunks::{Answer, Finish};
 //! let answer = Answer { id: "chatcmpl-1".into(), created_s: 1_788_251_403, model: "booking-it".into() };
 //! let stream = [answer.role(), answer.words("Certo!"), answer.finish(Finish::Stop)].concat();
 //! assert!(stream.starts_with("data: {") && stream.ends_with("data: [DONE]\n\n"));
