@@ -47,7 +47,7 @@ use crate::{
     transport::{Transport, VapiServer, vapi::parse_control},
     vapi::{
         assistant::{Assistant, Monitoring},
-        call::{CallObject, CreateCall, DeleteCall, Kind, ListCalls, Refusal, Status, UpdateCall},
+        call::{CallObject, CreateCall, DeleteCall, Kind, ListCalls, Refusal, Status, UpdateCall, Who},
     },
 };
 
@@ -162,6 +162,10 @@ impl Rest<'_> {
     /// that nobody answers then is created and over.
     async fn create(&self) -> Result<(CallObject, Vec<String>), Refusal> {
         let mut wanted = CreateCall::parse(self.body)?;
+        if let Some(Who::Stored(id)) = &wanted.who {
+            // What is wrong is told also when there is no line: trying again would not help.
+            self.tenant.switchboard().assistant(self.tenant.id().as_str(), id)?;
+        }
         if self.shared.drain.step() > Step::Accepting || !self.shared.pulse.admit() {
             return Err(Refusal::busy());
         }
