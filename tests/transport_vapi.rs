@@ -302,6 +302,10 @@ fn events_are_flat_stamped_and_in_the_words_of_live_streams() {
             tool(r#"{"plate":"#),
             json!({"type":"tool-calls","toolCallList":[broken],"toolWithToolCallList":[{"type":"function","toolCall":broken}]}),
         ),
+        (
+            Told::Transfer { to: "+390698765432" },
+            json!({"type":"transfer-update","destination":{"type":"number","number":"+390698765432"}}),
+        ),
         (Told::Late, json!({"type":"hang"})),
     ] {
         let mut expected = expected;
@@ -373,6 +377,11 @@ fn a_client_reads_the_events_of_live_streams() {
             Ok(PeerEvent::Transcript { ours: false, last: true, text: "Certo.".into() }),
         ),
         (json!({"type":"user-interrupted","turnId":"x"}), Ok(PeerEvent::Interrupted)),
+        (
+            json!({"type":"transfer-update","destination":{"type":"sip","sipUri":"sip:a@b"}}),
+            Ok(PeerEvent::Transfer { to: "sip:a@b".into() }),
+        ),
+        (json!({"type":"transfer-update","toAssistant":{}}), Err("a transfer to nowhere")),
         (json!({"type":"model-output","output":{"a":1}}), Err("an event we have no use for")),
         (json!({"type":"hang"}), Err("an event we have no use for")),
         (json!({"type":"assistant.started","newAssistant":{}}), Err("an event we have no use for")),

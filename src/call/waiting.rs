@@ -241,10 +241,11 @@ impl Call {
         self.cut(now, actions);
         self.forget_ahead(actions);
         self.over = Some(ending);
-        actions.push(Action::Tell(Event::Ended(ending)));
+        // Whoever watches hears whither before it hears that it is over.
         if let Some(to) = transfer {
             actions.push(Action::Transfer(to));
         }
+        actions.push(Action::Tell(Event::Ended(ending)));
         actions.push(Action::Close(ending));
     }
 

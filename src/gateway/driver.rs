@@ -260,6 +260,7 @@ impl<'a> Driver<'a> {
             Action::DropTool(tool) => return self.streams.drop_tool(tool),
             Action::Tell(event) => return self.observer.event(&event, &self.call, self.wire),
             Action::Transfer(to) => {
+                self.wire.tell(Told::Transfer { to: &to });
                 self.leave(Ending::Transferred, CloseCode::Normal, "transferred");
                 return self.leave.iter_mut().for_each(|leave| leave.transfer = Some(to.clone()));
             }

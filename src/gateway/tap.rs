@@ -152,7 +152,7 @@ impl Tap {
 /// The call is over: what had not met its other side yet is the end of it.
 impl Drop for Tap {
     fn drop(&mut self) {
-        while !self.is_idle() && !(self.caller.is_empty() && self.ours.is_empty()) {
+        while !(self.is_idle() || self.caller.is_empty() && self.ours.is_empty()) {
             self.give_piece();
         }
     }

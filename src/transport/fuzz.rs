@@ -198,7 +198,7 @@ fn event(kind: u8, agent: bool, last: bool, text: &str, other: &str, turn: u32) 
     let said = serde_json::json!([{ "role": other, "content": text }]);
     let said = serde_json::value::to_raw_value(&said).expect("texts always have a JSON form");
     let assistant = serde_json::Map::from_iter([(other.to_owned(), text.into())]);
-    let told = match kind % 12 {
+    let told = match kind % 13 {
         0 => Told::InProgress,
         1 => Told::Ended { reason: EndedReason::ALL[turn as usize % EndedReason::ALL.len()].as_str() },
         2 => Told::Speech { agent, started: last, turn },
@@ -210,6 +210,7 @@ fn event(kind: u8, agent: bool, last: bool, text: &str, other: &str, turn: u32) 
         8 => Told::ToolCall { id: other, name: other, arguments: text },
         9 => Told::ToolResult { id: other, name: other, result: text },
         10 => Told::AssistantStarted { assistant: &assistant },
+        11 => Told::Transfer { to: other },
         _ => Told::Late,
     };
     let (mut server, mut client) = (VapiServer::new(Format::PCM_WIDE, other), VapiClient::new(Format::PCM_WIDE, other));
@@ -227,6 +228,8 @@ fn event(kind: u8, agent: bool, last: bool, text: &str, other: &str, turn: u32) 
         Told::Speech { agent, started, .. } => PeerEvent::Speech { assistant: agent, started },
         Told::Transcript { agent, last, text } => PeerEvent::Transcript { ours: !agent, last, text: text.into() },
         Told::Interrupted { .. } => PeerEvent::Interrupted,
+        Told::Transfer { to: "" } => return assert_eq!(read, Incoming::Ignored("a transfer to nowhere")),
+        Told::Transfer { to } => PeerEvent::Transfer { to: to.into() },
         Told::Conversation { .. }
         | Told::AssistantStarted { .. }
         | Told::ModelOutput { .. }

@@ -277,6 +277,11 @@ pub enum Told<'a> {
         /// What the model reads.
         result: &'a str,
     },
+    /// The caller is put through.
+    Transfer {
+        /// Number or address.
+        to: &'a str,
+    },
     /// The answer is late.
     Late,
 }

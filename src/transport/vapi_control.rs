@@ -46,13 +46,34 @@ struct Added<'a> {
 
 /// Where a transfer goes.
 #[derive(Deserialize)]
-struct Destination<'a> {
+pub(super) struct Destination<'a> {
     #[serde(borrow, default)]
     number: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "sipUri")]
     sip: Option<&'a RawValue>,
     #[serde(borrow, default)]
     message: Option<&'a RawValue>,
+}
+
+impl<'a> Destination<'a> {
+    /// Reads one.
+    pub(super) fn read(raw: &'a RawValue) -> Option<Self> {
+        object(raw.get())
+    }
+
+    /// A number or a SIP address.
+    pub(super) fn address(&self) -> Option<Cow<'a, str>> {
+        string(self.number).or_else(|| string(self.sip)).filter(|address| !address.is_empty())
+    }
+
+    /// One as it is written.
+    pub(super) fn written(to: &str) -> serde_json::Value {
+        if to.starts_with("sip:") || to.starts_with("sips:") {
+            json!({"type": "sip", "sipUri": to})
+        } else {
+            json!({"type": "number", "number": to})
+        }
+    }
 }
 
 /// Reads a control, or tells why there is nothing to do. The same words come over the WebSocket and over the control
@@ -118,9 +139,8 @@ fn switch(message: &Inbound<'_>) -> Result<Control, &'static str> {
 
 /// A `handoff` goes to another assistant, of which we have none, or to a number like a `transfer`.
 fn transfer(message: &Inbound<'_>) -> Result<Control, &'static str> {
-    let to = message.destination.and_then(|raw| object::<Destination<'_>>(raw.get()));
-    let to = to.ok_or("a transfer without a destination")?;
-    let address = string(to.number).or_else(|| string(to.sip)).filter(|address| !address.is_empty());
+    let to = message.destination.and_then(Destination::read).ok_or("a transfer without a destination")?;
+    let address = to.address();
     let say = string(message.content).or_else(|| string(to.message));
     Ok(Control::Transfer {
         to: address.ok_or("a transfer to neither a number nor a SIP address")?.into_owned(),
@@ -158,11 +178,7 @@ pub(super) fn write(control: &Control) -> String {
         Control::MuteCaller(false) => switch("unmute-customer"),
         Control::SayFirstMessage => switch("say-first-message"),
         Control::Transfer { to, say } => {
-            let destination = if to.starts_with("sip:") || to.starts_with("sips:") {
-                json!({"type": "sip", "sipUri": to})
-            } else {
-                json!({"type": "number", "number": to})
-            };
+            let destination = Destination::written(to);
             match say {
                 Some(say) => json!({"type": "transfer", "destination": destination, "content": say}),
                 None => json!({"type": "transfer", "destination": destination}),

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, value::RawValue};
 use super::{
     Incoming, Json, PeerEvent, Told,
     vapi::{object, start_over, text},
+    vapi_control::Destination,
 };
 
 /// An event as it is on the wire.
@@ -58,6 +59,9 @@ enum Event<'a> {
     },
     ToolCallsResult {
         tool_call_result: ToolResult<'a>,
+    },
+    TransferUpdate {
+        destination: Value,
     },
     Hang {},
     #[serde(rename = "assistant.started")]
@@ -147,6 +151,7 @@ pub(super) fn write<'a>(kept: &'a mut Vec<u8>, call: &str, told: &Told<'_>, epoc
         Told::ToolResult { id, name, result } => {
             write(Event::ToolCallsResult { tool_call_result: ToolResult { name, tool_call_id: id, result } });
         }
+        Told::Transfer { to } => write(Event::TransferUpdate { destination: Destination::written(to) }),
         Told::Late => write(Event::Hang {}),
     }
     str::from_utf8(kept).expect("JSON is written in UTF-8")
@@ -171,15 +176,6 @@ struct Peer<'a> {
     transcript: Option<&'a RawValue>,
     #[serde(borrow, default)]
     destination: Option<&'a RawValue>,
-}
-
-/// Where a transfer goes.
-#[derive(Deserialize)]
-struct Destination<'a> {
-    #[serde(borrow, default)]
-    number: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "sipUri")]
-    sip: Option<&'a RawValue>,
 }
 
 /// Reads an event of the platform. Wrapped ones are read too.
@@ -218,15 +214,12 @@ fn event(message: &Peer<'_>) -> Result<PeerEvent, &'static str> {
         }),
         "user-interrupted" => Ok(PeerEvent::Interrupted),
         "transfer-update" => {
-            Ok(PeerEvent::Transfer { to: message.destination.and_then(whither).ok_or("a transfer to nowhere")? })
+            let to = message.destination.and_then(Destination::read);
+            let address = to.and_then(|to| to.address()).ok_or("a transfer to nowhere")?;
+            Ok(PeerEvent::Transfer { to: address.into_owned() })
         }
         _ => Err("an event we have no use for"),
     }
-}
-
-fn whither(destination: &RawValue) -> Option<String> {
-    let destination: Destination<'_> = object(destination.get())?;
-    string(destination.number).or_else(|| string(destination.sip)).map(Cow::into_owned)
 }
 
 fn assistant(message: &Peer<'_>) -> Result<bool, &'static str> {

@@ -140,6 +140,7 @@ impl From<&Told<'_>> for Kind {
             Told::Interrupted { .. } => Self::UserInterrupted,
             Told::ToolCall { .. } => Self::ToolCalls,
             Told::ToolResult { .. } => Self::ToolCallsResult,
+            Told::Transfer { .. } => Self::TransferUpdate,
             Told::Late => Self::Hang,
         }
     }

@@ -99,7 +99,7 @@ fn a_caller_is_put_through_when_the_sentence_has_been_heard() {
                 .actions()
                 .iter()
                 .position(|(_, action)| *action == pronto::call::Action::Transfer("+39061234567".into()));
-            at.is_some_and(|at| matches!(t.actions()[at + 1].1, pronto::call::Action::Close(Ending::Transferred)))
+            at.is_some_and(|at| matches!(t.actions()[at + 2].1, pronto::call::Action::Close(Ending::Transferred)))
         })
         .expect("heard whole", |t| closed_after_voice(t).is_some_and(|after| after <= ms(40)))
         .play();

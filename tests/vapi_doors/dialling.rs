@@ -213,6 +213,29 @@ async fn the_assistant_ends_the_call() {
 }
 
 #[tokio::test]
+async fn the_assistant_puts_the_caller_through_to_a_person() {
+    let theirs = Arc::new(Script {
+        hears: std::sync::Mutex::new(["mi passi il titolare"].into()),
+        answers: std::sync::Mutex::new([Answer::Book, Answer::Words("La passo.".into())].into()),
+        then: Some(Then::Transfer("+390698765432".into())),
+        ..Script::default()
+    });
+    let ours = Script::new(&[], &[]);
+    let (vapi, assistant) = vapi(&theirs).await;
+    let shop = shop(vapi.address, &assistant, &ours);
+    let mut caller = shop.call("rossi").await;
+    caller.until("their greeting", |c| c.voiced > 10 && c.silent > 10).await;
+    caller.speak(900);
+    assert_eq!(caller.hear_out().await.0, CloseCode::Normal);
+    assert!(says(&caller, "transfer-update", "+390698765432"), "{:?}", caller.kinds());
+    let last = caller.events.last().unwrap();
+    assert_eq!((&last["status"], &last["endedReason"]), (&"ended".into(), &"assistant-forwarded-call".into()));
+    shop.close().await;
+    assert_eq!(record(&ours).end.unwrap().ending, Ending::Transferred);
+    vapi.close().await;
+}
+
+#[tokio::test]
 async fn a_connection_to_vapi_that_breaks_is_opened_again_and_the_call_goes_on() {
     let (theirs, ours) = (Script::new(&["vorrei prenotare"], &[]), Script::new(&[], &[]));
     let (vapi, assistant) = vapi(&theirs).await;

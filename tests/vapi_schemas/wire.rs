@@ -50,6 +50,8 @@ pub(super) fn events() -> Vec<(&'static str, Value)> {
         ("ClientMessageToolCalls", Told::ToolCall { id: "call_7", name: "book", arguments: "{\"plate\":\"AB123CD\"}" }),
         ("ClientMessageToolCalls", Told::ToolCall { id: "call_8", name: "book", arguments: "not an object" }),
         ("ClientMessageToolCallsResult", Told::ToolResult { id: "call_7", name: "book", result: "Prenotato." }),
+        ("ClientMessageTransferUpdate", Told::Transfer { to: "+390698765432" }),
+        ("ClientMessageTransferUpdate", Told::Transfer { to: "sip:officina@example.it" }),
         ("ClientMessageHang", Told::Late),
     ];
     all.extend(EndedReason::ALL.map(|reason| ("ServerMessageStatusUpdate", Told::Ended { reason: reason.as_str() })));

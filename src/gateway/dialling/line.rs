@@ -56,7 +56,7 @@ pub enum CallOver {
     Lost,
 }
 
-type Opening = Pin<Box<dyn Future<Output = Result<Dialled, DialError>> + Send>>;
+type Opening = Pin<Box<dyn Future<Output = Result<Box<Dialled>, DialError>> + Send>>;
 
 /// One call at Vapi. Ask for what is [`next`](Self::next) without a pause: the caller's sound leaves meanwhile, and silence
 /// where there is none.
@@ -74,7 +74,7 @@ pub struct VapiCall {
 }
 
 enum Wire {
-    Open(Dialled),
+    Open(Box<Dialled>),
     /// It broke: it is tried to be opened again until then, now by this attempt.
     Broken {
         until: Instant,
@@ -85,7 +85,7 @@ enum Wire {
 
 enum Happened {
     Received(Received),
-    Opened(Result<Dialled, DialError>),
+    Opened(Result<Box<Dialled>, DialError>),
     Due,
 }
 
@@ -108,7 +108,7 @@ impl VapiCall {
             sound: ToVapi::new(format)?,
             account: account.clone(),
             created,
-            wire: Wire::Open(socket),
+            wire: Wire::Open(Box::new(socket)),
             reason: None,
             over: None,
             dropped: 0,
@@ -265,7 +265,7 @@ impl VapiCall {
         self.wire = Wire::Broken { until, backoff: BACKOFF, opening: self.open_after(Duration::ZERO) };
     }
 
-    fn opened(&mut self, now: Instant, opened: Result<Dialled, DialError>) {
+    fn opened(&mut self, now: Instant, opened: Result<Box<Dialled>, DialError>) {
         let Wire::Broken { until, backoff, .. } = &self.wire else { return };
         match opened {
             Ok(socket) => {
@@ -285,7 +285,7 @@ impl VapiCall {
         let (account, address) = (self.account.clone(), self.created.transport.clone());
         Box::pin(async move {
             sleep(wait).await;
-            open(&account, address.reveal()).await
+            open(&account, address.reveal()).await.map(Box::new)
         })
     }
 }

@@ -87,10 +87,9 @@ async fn connect(account: &VapiAccount, address: &str) -> Result<Dialled, DialEr
     let host = request.uri().host().ok_or(DialError::BadAddress)?.trim_matches(['[', ']']).to_owned();
     let port = request.uri().port_u16().unwrap_or(if encrypted { 443 } else { 80 });
     let stream = duplex::connect(&host, port, encrypted.then(|| account.tls())).await;
-    let stream = stream.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidInput => DialError::BadAddress,
-        _ => DialError::Unreachable,
-    })?;
+    let unusable = |error: io::Error| error.kind() == io::ErrorKind::InvalidInput;
+    let stream =
+        stream.map_err(|error| if unusable(error) { DialError::BadAddress } else { DialError::Unreachable })?;
     match client_async_with_config(request, stream, Some(limits::websocket())).await {
         Ok((wire, _)) => Ok(Socket::new(wire, clock::now())),
         Err(tungstenite::Error::Http(answer)) => Err(DialError::Refused(answer.status().as_u16())),

@@ -343,7 +343,10 @@ impl<'a> Bridge<'a> {
                 }
                 self.wire.tell(Told::Interrupted { turn: 0 });
             }
-            PeerEvent::Transfer { to } => self.transfer = Some(to),
+            PeerEvent::Transfer { to } => {
+                self.wire.tell(Told::Transfer { to: &to });
+                self.transfer = Some(to);
+            }
             PeerEvent::Status { .. } => {}
         }
     }

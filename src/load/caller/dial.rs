@@ -28,9 +28,11 @@ pub(super) async fn dial(placement: &Placement) -> Result<Socket, CallerError> {
     let unreachable = |error: io::Error| CallerError::Unreachable { host: host.clone(), port, error };
     let opening = async {
         let tls = encrypted.then(|| std::sync::Arc::new(tls::config(&[])));
-        let stream = duplex::connect(&host, port, tls).await.map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidInput => CallerError::Address("the host is not a name a certificate could have"),
-            _ => unreachable(error),
+        let stream = duplex::connect(&host, port, tls).await.map_err(|error| {
+            if error.kind() == io::ErrorKind::InvalidInput {
+                return CallerError::Address("the host is not a name a certificate could have");
+            }
+            unreachable(error)
         })?;
         let config = WebSocketConfig::default()
             .read_buffer_size(4 << 10)
