@@ -373,7 +373,7 @@ fn ending(reason: &str) -> Option<Ending> {
         "exceeded-max-duration" => Ending::TooLong,
         "assistant-said-end-call-phrase" => Ending::EndPhrase,
         "assistant-forwarded-call" => Ending::Transferred,
-        "manually-canceled" => Ending::AgentEnded,
+        "manually-canceled" => Ending::Cancelled,
         _ if reason.starts_with("assistant-ended-call") => Ending::AgentEnded,
         _ => return None,
     })
