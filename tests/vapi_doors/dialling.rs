@@ -175,7 +175,7 @@ async fn a_caller_and_an_assistant_at_vapi_hear_each_other() {
         "GET /vapi/vapi/call HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
     );
     let listed = raw(vapi.address, &key).await;
-    assert_eq!(listed[0]["status"], "ended", "{listed}");
+    assert_eq!((&listed[0]["status"], &listed[0]["endedReason"]), (&"ended".into(), &"customer-ended-call".into()));
     assert_eq!(listed[0]["assistantOverrides"]["variableValues"]["callerNumber"], "+393331234567");
     vapi.close().await;
 }

@@ -182,17 +182,10 @@ impl VapiCall {
         }
     }
 
-    /// Ends the call: Vapi is told, and the connection closed.
-    pub async fn hang_up(mut self) {
-        match &mut self.wire {
-            Wire::Open(socket) => {
-                if self.over.is_none()
-                    && let Some(message) = self.dialect.send(Outgoing::Control(&Control::End), 0)
-                {
-                    socket.control(message);
-                }
-                socket.close(CloseCode::Normal, "").await;
-            }
+    /// The caller hangs up: the connection is closed, which Vapi takes for just that (`customer-ended-call`).
+    pub async fn hang_up(self) {
+        match self.wire {
+            Wire::Open(mut socket) => socket.close(CloseCode::Normal, "").await,
             Wire::Broken { .. } if self.over.is_none() => self.account.end(&self.created).await,
             Wire::Broken { .. } => {}
         }
