@@ -67,6 +67,7 @@ pub(super) fn events() -> Vec<(&'static str, Value)> {
         "tool-calls-result",
         "hang",
         "assistant.started",
+        "transfer-update",
     ];
     let mut server = VapiServer::new(Format::PCM_WIDE, "01993a1f").telling(Wanted::only(names));
     let sent = |(name, told)| match server.send(Outgoing::Event(told), 1_788_251_396_120) {
