@@ -31,8 +31,8 @@ use crate::{
 
 /// A call under way and everything it moves.
 pub(super) struct Driver<'a> {
-    /// The conversation.
-    pub(super) call: Call,
+    /// The conversation. On the heap: it would be part of every future that hands it on.
+    pub(super) call: Box<Call>,
     /// Its peer.
     pub(super) wire: &'a mut Wire,
     /// Its engines and tools.
@@ -80,7 +80,7 @@ enum Happened {
 
 impl<'a> Driver<'a> {
     pub(super) fn new(
-        call: Call,
+        call: Box<Call>,
         wire: &'a mut Wire,
         streams: Streams,
         observer: &'a Observer,

@@ -238,7 +238,7 @@ async fn converse(
     created: Option<Created>,
 ) {
     let call = match Call::new(setup(tenant, wire, &started, true)) {
-        Ok(call) => call,
+        Ok(call) => Box::new(call),
         Err(error) => {
             metrics::call_started(name.transport);
             metrics::call_ended(Ending::LineLost, &CallReport::default());
@@ -316,7 +316,7 @@ async fn talk(
     tenant: &Arc<Tenant>,
     wire: &mut Wire,
     started: &Started,
-    call: Call,
+    call: Box<Call>,
     observer: &Observer,
     active: &mut Active,
 ) -> (Leave, Vec<Said>, CallReport) {
@@ -366,7 +366,7 @@ async fn apologise(
     let text = caller.language.phrases().text("call.apology").to_owned();
     let say = Control::Say { text, now: true, interruptible: false, then_end: true };
     if let Ok(call) = Call::new(setup(tenant, wire, started, false)) {
-        let mut driver = Driver::new(call, wire, Streams::new(Arc::clone(tenant), caller), observer, active);
+        let mut driver = Driver::new(Box::new(call), wire, Streams::new(Arc::clone(tenant), caller), observer, active);
         let wait = Duration::from_secs(shared.settings.drain.goodbye_s);
         let said = AssertUnwindSafe(driver.run(&shared.drain, wait, Some(say))).catch_unwind();
         let _ = timeout(limits::APOLOGY_WAIT, said).await;
