@@ -171,18 +171,18 @@ async fn a_caller_and_an_assistant_at_vapi_hear_each_other() {
     let said = said(&record);
     assert!(said.contains("C: vorrei prenotare|A: Lei ha detto: vorrei prenotare."), "{said}");
     // At Vapi it is over, too, and the assistant knew who called.
-    let key = format!(
-        "GET /vapi/vapi/call HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
-    );
-    let listed = raw(vapi.address, &key).await;
+    let listed = calls_at(vapi.address).await;
     assert_eq!((&listed[0]["status"], &listed[0]["endedReason"]), (&"ended".into(), &"customer-ended-call".into()));
     assert_eq!(listed[0]["assistantOverrides"]["variableValues"]["callerNumber"], "+393331234567");
     vapi.close().await;
 }
 
-/// Asks, and reads the body.
-async fn raw(address: SocketAddr, request: &str) -> Value {
+/// The calls that Vapi lists.
+async fn calls_at(address: SocketAddr) -> Value {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let request = format!(
+        "GET /vapi/vapi/call HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+    );
     let mut tcp = TcpStream::connect(address).await.unwrap();
     tcp.write_all(request.as_bytes()).await.unwrap();
     let mut read = String::new();
@@ -292,12 +292,9 @@ async fn a_call_that_vapi_has_ready_too_late_is_ended_there() {
     let mut caller = shop.call("rossi").await;
     caller.until("the shop's own greeting", |c| says(c, "voice-input", OWN)).await;
     network.may_pass.add_permits(1_000);
-    let list = format!(
-        "GET /vapi/vapi/call HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
-    );
     let ended = async {
         loop {
-            let listed = raw(vapi.address, &list).await;
+            let listed = calls_at(vapi.address).await;
             if listed[0]["status"] == "ended" {
                 return;
             }
