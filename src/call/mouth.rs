@@ -263,6 +263,14 @@ impl Mouth {
         self.playout.queued()
     }
 
+    /// How much of our voice the caller has still to hear.
+    pub(crate) fn unheard(&self, now: Instant) -> Duration {
+        if !self.playout.is_empty() {
+            return self.pace.ahead(now) + self.queued();
+        }
+        self.voiced_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+
     /// There is room for more voice.
     pub(crate) fn is_hungry(&self) -> bool {
         self.queued() < VOICE_AHEAD.min(self.rate().duration(VOICE_AHEAD_SAMPLES as u64))

@@ -181,6 +181,11 @@ impl Reply {
         self.clauses.iter_mut().find(|clause| clause.id == id)
     }
 
+    /// Something of the answer itself lies before this place of the playout.
+    pub(crate) fn has_answered(&self, position: u64) -> bool {
+        self.answers().any(|clause| clause.start.is_some_and(|start| start < position))
+    }
+
     /// An aside is being voiced: the answer's voice waits.
     pub(crate) fn in_aside(&self) -> bool {
         self.clauses.iter().any(|clause| clause.aside && clause.start.is_some() && clause.end.is_none())

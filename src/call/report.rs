@@ -33,6 +33,8 @@ pub struct TurnReport {
     pub first_frame: Option<Duration>,
     /// F1: the first voiced frame of a filler was handed to the wire.
     pub filler_frame: Option<Duration>,
+    /// The voice's first sample came while the caller still had a filler to hear: until then.
+    pub filler_heard: Option<Duration>,
     /// Time this turn waited for tools.
     pub tool_wait: Duration,
     /// The caller cut in: onset of the speech that did, and when our voice stopped leaving.
@@ -58,9 +60,11 @@ impl TurnReport {
         self.first_frame?.checked_sub(self.speech_end?)
     }
 
-    /// What of the latency is the gateway's own: the rest is the configured silence and waiting for providers and tools.
+    /// What of the latency is the gateway's own: the rest is the configured silence, waiting for providers and tools, and
+    /// the end of a filler, which the caller listens to.
     pub fn own(&self) -> Option<Duration> {
-        let waits = self.transcript_wait() + self.model_wait() + self.voice_wait() + self.tool_wait;
+        let waits =
+            self.transcript_wait() + self.model_wait() + self.voice_wait() + self.tool_wait + self.filler_wait();
         Some(self.latency()?.saturating_sub(self.endpoint_silence).saturating_sub(waits))
     }
 
@@ -80,6 +84,11 @@ impl TurnReport {
     /// Waiting for the voice: from the first clause to its first sample.
     pub fn voice_wait(&self) -> Duration {
         between(self.first_clause, self.first_audio)
+    }
+
+    /// Waiting for the end of a filler, with an answer that has come.
+    pub fn filler_wait(&self) -> Duration {
+        between(self.first_audio, self.filler_heard.min(self.first_frame))
     }
 }
 

@@ -246,6 +246,7 @@ impl Call {
     /// The voice said something in the turn we are in.
     pub(super) fn voice(&mut self, now: Instant, clause: ClauseId, event: TtsEvent) {
         let (at, pushed) = (self.since_answer(now), self.mouth.pushed());
+        let unheard = self.mouth.unheard(now);
         let Some(reply) = &mut self.reply else { return };
         let Some(spoken) = reply.clause(clause).filter(|clause| clause.end.is_none()) else {
             self.late += 1;
@@ -258,7 +259,11 @@ impl Call {
                 self.mouth.voice(&samples, self.setup.voice);
                 if !aside {
                     reply.unsaid = false;
-                    reply.report.first_audio.get_or_insert(at);
+                    if reply.report.first_audio.is_none() {
+                        reply.report.first_audio = Some(at);
+                        let filler = reply.report.filler_frame.is_some() && !unheard.is_zero();
+                        reply.report.filler_heard = filler.then(|| at + unheard);
+                    }
                     reply.drop_silent_asides(pushed);
                 }
             }
@@ -305,12 +310,11 @@ impl Call {
                 reply.audible = true;
                 actions.push(Action::Tell(Event::SpeechStarted(Role::Agent, reply.turn)));
             }
-            let frame = if reply.report.first_audio.is_some() {
-                &mut reply.report.first_frame
-            } else {
-                &mut reply.report.filler_frame
-            };
-            frame.get_or_insert(at);
+            if reply.report.first_frame.is_none() {
+                let answered = reply.has_answered(self.mouth.position());
+                let report = &mut reply.report;
+                (if answered { &mut report.first_frame } else { &mut report.filler_frame }).get_or_insert(at);
+            }
         }
     }
 

@@ -73,3 +73,27 @@ fn a_filler_is_not_the_answer() {
         })
         .play();
 }
+
+/// Regression: a demo whose answer came while its filler was being said told of 49 ms of the gateway's own, and of an answer
+/// that began with the filler's last frames.
+#[test]
+fn an_answer_that_waits_for_the_end_of_a_filler_is_neither_early_nor_ours() {
+    let mut waited = 0;
+    for after in (1_200..2_800).step_by(50) {
+        let told = story()
+            .caller(0.5..2.0, "vorrei prenotare un tagliando")
+            .model(says("Certo.").after(ms(after)))
+            .expect("a filler", |t| t.report().turns[0].filler_frame.is_some())
+            .expect("ours is small", |t| t.report().turns[0].own().is_some_and(|own| own <= ms(20)))
+            .play();
+        let turn = &told.report().turns[0];
+        if let (Some(heard), Some(frame)) = (turn.filler_heard, turn.first_frame) {
+            assert!(
+                frame + ms(70) >= heard,
+                "{after}: the answer leaves at {frame:?}, the filler is heard until {heard:?}"
+            );
+            waited += usize::from(turn.filler_wait() > ms(20));
+        }
+    }
+    assert!(waited >= 3, "{waited} answers came during the filler");
+}

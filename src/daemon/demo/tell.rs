@@ -49,8 +49,9 @@ pub(super) fn report(terminal: &mut Terminal, played: &Played) {
 fn latencies(terminal: &mut Terminal, played: &Played) {
     terminal.line("\nFrom the end of the caller's speech to the answer, in ms");
     terminal.line(
-        "  total = silence waited for + recogniser + model + voice + tools + the gateway's own share, as it reports;",
+        "  total = silence waited for + recogniser + model + voice + tools + end of a filler + the gateway's own share, as it",
     );
+    terminal.line("  reports;");
     terminal.line("  measured = until the first sound, from the recording: that of the filler where there was one");
     terminal.line("  total  silence   stt   llm   tts  tools   own  filler  measured  line");
     let turns = played.turns();
