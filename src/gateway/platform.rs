@@ -277,7 +277,7 @@ pub(super) fn transport(
         created,
         recorder,
     };
-    upgrade(request, connection, &key, move |socket| session::run(shared, socket, arrival))
+    upgrade(request, connection, &key, move |socket| session::run(shared, socket, Box::new(arrival)))
 }
 
 /// What addresses begin with: as the tenant made it known, or as this request has reached us.

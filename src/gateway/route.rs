@@ -257,7 +257,7 @@ fn stream(
         created: None,
         recorder: None,
     };
-    upgrade(request, connection, &key, move |socket| session::run(shared, socket, arrival))
+    upgrade(request, connection, &key, move |socket| session::run(shared, socket, Box::new(arrival)))
 }
 
 /// A Twilio media stream. Who it is may be told by the upgrade's signature, a bearer token, or inside the stream.
@@ -300,7 +300,7 @@ fn media(shared: Arc<Shared>, request: Request<Incoming>, connection: Arc<Connec
     let transport = Transport::Twilio(TwilioServer::new());
     let arrival =
         Arrival { tenant, transport, trusted, permit, from: None, exclusive: true, created: None, recorder: None };
-    upgrade(request, connection, &key, move |socket| session::run(shared, socket, arrival))
+    upgrade(request, connection, &key, move |socket| session::run(shared, socket, Box::new(arrival)))
 }
 
 pub(super) fn find(shared: &Shared, id: &str) -> Result<Arc<Tenant>, Refused> {

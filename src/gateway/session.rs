@@ -102,33 +102,13 @@ impl TurnedAway {
 }
 
 /// Runs one connection to its end.
-pub(super) async fn run(shared: Arc<Shared>, socket: Socket<TcpStream>, arrival: Arrival) {
-    let Arrival { tenant, transport, trusted, permit, from, exclusive, created, recorder } = arrival;
-    let mut socket = socket;
-    if exclusive && let Some(started) = transport.start() {
-        let format = transport.line().hears;
-        match shared.calls.rejoin(tenant.id(), &started.call, format, Box::new(socket)) {
-            Ok(()) => return,
-            Err(stranger) => socket = *stranger,
-        }
-    }
-    let mut wire = Wire::new(socket, transport);
-    let admitted = admit(&shared, &tenant, &mut wire, trusted, permit, from, exclusive).await;
-    let Admitted { started, permit: _permit, mut active, joining } = match admitted {
-        Ok(admitted) => admitted,
-        Err(TurnedAway(why, code, reason)) => {
-            metrics::refused(why);
-            tracing::info!(tenant = %tenant.id(), why = why.name(), "a stream was turned away");
-            return wire.socket.close(code, reason).await;
-        }
+pub(super) async fn run(shared: Arc<Shared>, socket: Socket<TcpStream>, arrival: Box<Arrival>) {
+    // Apart: what coming in needs is no part of the call's task.
+    let Some(Entered { mut wire, tenant, created, started, permit: _permit, active }) =
+        enter(&shared, socket, *arrival).await
+    else {
+        return;
     };
-    let (tenant, created, recorder) = match joining {
-        Some(Joining { tenant, created, recorder, .. }) => (tenant, created, recorder),
-        None => (tenant, created, recorder),
-    };
-    if let Some(recorder) = recorder {
-        active.record(recorder);
-    }
     let id = match &created {
         Some(created) => Arc::clone(&created.id),
         None => uuid::Uuid::now_v7().to_string().into(),
@@ -140,6 +120,47 @@ pub(super) async fn run(shared: Arc<Shared>, socket: Socket<TcpStream>, arrival:
     let name = CallName { id, tenant: tenant.id().clone(), transport: wire.name() };
     let span = tracing::info_span!("call", id = %name.id, tenant = %name.tenant, transport = name.transport);
     converse(&shared, &tenant, &mut wire, started, name, active, created).instrument(span).await;
+}
+
+/// A connection whose call begins.
+struct Entered {
+    wire: Wire,
+    tenant: Arc<Tenant>,
+    created: Option<Created>,
+    started: Started,
+    permit: Permit,
+    active: Active,
+}
+
+/// Lets a connection in, unless it comes back to its call, or is turned away.
+async fn enter(shared: &Arc<Shared>, mut socket: Socket<TcpStream>, arrival: Arrival) -> Option<Entered> {
+    let Arrival { tenant, transport, trusted, permit, from, exclusive, created, recorder } = arrival;
+    if exclusive && let Some(started) = transport.start() {
+        let format = transport.line().hears;
+        match shared.calls.rejoin(tenant.id(), &started.call, format, Box::new(socket)) {
+            Ok(()) => return None,
+            Err(stranger) => socket = *stranger,
+        }
+    }
+    let mut wire = Wire::new(socket, transport);
+    match admit(shared, &tenant, &mut wire, trusted, permit, from, exclusive).await {
+        Ok(Admitted { started, permit, mut active, joining }) => {
+            let (tenant, created, recorder) = match joining {
+                Some(Joining { tenant, created, recorder, .. }) => (tenant, created, recorder),
+                None => (tenant, created, recorder),
+            };
+            if let Some(recorder) = recorder {
+                active.record(recorder);
+            }
+            Some(Entered { wire, tenant, created, started, permit, active })
+        }
+        Err(TurnedAway(why, code, reason)) => {
+            metrics::refused(why);
+            tracing::info!(tenant = %tenant.id(), why = why.name(), "a stream was turned away");
+            wire.socket.close(code, reason).await;
+            None
+        }
+    }
 }
 
 /// Who may come in.
@@ -237,8 +258,9 @@ async fn converse(
     mut active: Active,
     created: Option<Created>,
 ) {
-    let call = match Call::new(setup(tenant, wire, &started, true)) {
-        Ok(call) => Box::new(call),
+    // On the heap before anything waits: the task would have room for it besides.
+    let call = match Call::new(setup(tenant, wire, &started, true)).map(Box::new) {
+        Ok(call) => call,
         Err(error) => {
             metrics::call_started(name.transport);
             metrics::call_ended(Ending::LineLost, &CallReport::default());
