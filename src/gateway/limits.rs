@@ -14,8 +14,9 @@ pub const WRITE_BUFFER_MAX: usize = 256 << 10;
 /// Bytes that are written together rather than one message at a time.
 pub const WRITE_BUFFER: usize = 4 << 10;
 
-/// Bytes read at a time. The library's own default costs 128 KiB a connection.
-pub const READ_BUFFER: usize = 4 << 10;
+/// Bytes read at a time: three frames of PCM at 16 kHz. A connection has twice as much, and 256 KiB with the library's own
+/// default.
+pub const READ_BUFFER: usize = 2 << 10;
 
 /// What the kernel may keep of unsent audio: a second or two. Bigger, and a caller who has stopped reading goes unseen.
 pub const SEND_BUFFER: u32 = 64 << 10;
