@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::{limits, recordings::Recorder, socket::Socket, tap::Listener};
+use super::{limits, socket::Socket, tap::Listener, vapi::recordings::Recorder};
 use crate::{audio::Format, call::Control, tenant::TenantId};
 
 /// Whose call, and under which of the peer's ids.

@@ -18,27 +18,19 @@
 
 mod accept;
 mod answer;
-mod answering;
 mod body;
 mod brief;
 mod calls;
 mod clock;
-mod created;
-pub mod dialling;
 mod drain;
 mod driver;
-mod ears;
 mod feed;
 pub mod limits;
-mod listen;
 pub mod metrics;
-mod minutes;
 mod observe;
-mod platform;
 mod pulse;
 mod query;
 mod recogniser;
-mod recordings;
 mod route;
 mod session;
 mod socket;
@@ -64,6 +56,7 @@ pub use drain::{Drain, DrainSettings, Step};
 pub use observe::{CallName, Watch};
 #[cfg(feature = "fuzz")]
 pub use query::fuzz as fuzz_query;
+pub use vapi::dialling;
 
 use crate::{
     privacy::Pii,
@@ -120,7 +113,7 @@ pub(crate) struct Shared {
     /// What `/metrics` says.
     exposition: Option<Exposition>,
     /// The recordings that are being made, and the way to those that are.
-    recordings: Arc<recordings::Recordings>,
+    recordings: Arc<vapi::recordings::Recordings>,
 }
 
 impl Gateway {
@@ -169,7 +162,7 @@ impl Gateway {
         let beating = Arc::clone(&shared);
         tokio::spawn(async move { pulse::beat(&beating).await });
         let tidying = Arc::clone(&shared);
-        tokio::spawn(async move { recordings::keep_tidy(&tidying).await });
+        tokio::spawn(async move { vapi::recordings::keep_tidy(&tidying).await });
         shutdown.await;
         shared
             .drain

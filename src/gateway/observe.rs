@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{metrics, minutes::Conversation, wire::Wire};
+use super::{metrics, vapi::minutes::Conversation, wire::Wire};
 use crate::{
     call::{Call, Ending, Event, Message, Role},
     privacy::Pii,

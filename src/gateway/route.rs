@@ -43,9 +43,8 @@ use super::{
     drain::Step,
     limits,
     metrics::Refusal,
-    platform::{self, Asked},
-    query, recordings, session,
-    session::Arrival,
+    query,
+    session::{self, Arrival},
     socket::Socket,
     stall::Watched,
     twilio, vapi,
@@ -60,13 +59,13 @@ use crate::{
     },
 };
 
-const NO_ROUTE: Refused = Refused {
+pub(super) const NO_ROUTE: Refused = Refused {
     why: Refusal::NoRoute,
     field: "path",
     message: "nothing is here",
     fix: "calls come in at /v1/stream/{tenant} and /twilio/{tenant}, requests of Vapi at /vapi/{tenant}",
 };
-const METHOD: Refused = Refused {
+pub(super) const METHOD: Refused = Refused {
     why: Refusal::BadRequest,
     field: "method",
     message: "this path does not take this method",
@@ -149,29 +148,8 @@ pub(super) async fn route(shared: Arc<Shared>, request: Request<Incoming>, conne
                 None => NO_TWILIO.answer(),
             }
         }
-        ["vapi", tenant, "call"] => platform::rest(shared, tenant, Asked::Calls, request).await,
-        ["vapi", tenant, "call", id] => platform::rest(shared, tenant, Asked::Call(id), request).await,
-        ["vapi", tenant, "call", id, artifact] if get => {
-            platform::rest(shared, tenant, Asked::Artifact(id, artifact), request).await
-        }
-        ["vapi", tenant, "assistant"] => platform::rest(shared, tenant, Asked::Assistants, request).await,
-        ["vapi", tenant, "assistant", id] => platform::rest(shared, tenant, Asked::Assistant(id), request).await,
-        ["vapi", tenant, call, "transport"] if get => platform::transport(shared, request, connection, tenant, call),
-        ["vapi", tenant, call, "listen"] if get => platform::listener(shared, request, connection, tenant, call),
-        ["vapi", tenant, call, "control"] if post => platform::control(shared, request, tenant, call).await,
-        ["vapi", tenant, call, "recording"] if get => {
-            recordings::serve(&shared, tenant, call, request.uri().query().unwrap_or("")).await
-        }
-        ["vapi", tenant, "voice"] if post => vapi::mouth(shared, tenant, request).await,
-        ["vapi", tenant, "transcriber"] if get => vapi::ears(shared, tenant, request, connection),
-        ["vapi", tenant, "tools"] if post => vapi::hands(shared, tenant, request).await,
-        ["vapi", tenant, "chat", "completions"] | ["vapi", tenant, "chat", "completions", "chat", "completions"]
-            if post =>
-        {
-            vapi::brain(shared, tenant, request).await
-        }
+        ["vapi", tenant, parts @ ..] => vapi::route(shared, request, connection, tenant, parts).await,
         ["v1", "stream", ..] | ["twilio", ..] if parts.len() < 4 => METHOD.answer(),
-        ["vapi", _, "tools" | "voice" | "transcriber"] | ["vapi", _, "chat", "completions", ..] => METHOD.answer(),
         _ => NO_ROUTE.answer(),
     }
 }

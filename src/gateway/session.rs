@@ -13,17 +13,19 @@ use super::{
     Shared,
     calls::Active,
     clock,
-    created::{self, Joining},
-    dialling::{Through, put_through},
     driver::{Driver, Leave, goodbye},
     limits,
     metrics::{self, Refusal},
-    minutes::Conversation,
     observe::{CallName, Observer, Watch, reason},
-    recordings::Recorder,
     socket::{Received, Socket},
     streams::Streams,
     tool_runs::Caller,
+    vapi::{
+        created::{self, Joining},
+        dialling::{Through, put_through},
+        minutes::Conversation,
+        recordings::Recorder,
+    },
     wire::Wire,
 };
 use crate::{

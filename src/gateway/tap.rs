@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::recordings::Recorder;
+use super::vapi::recordings::Recorder;
 use crate::audio::{CodecError, Decoder, Format, Line, Rate, Resampler};
 
 /// Samples of one side in a piece.

@@ -8,7 +8,6 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::{
     Shared,
     answer::{Answer, Refused, typed},
-    answering::{self, Ringing},
     body, clock,
     drain::Step,
     limits,
@@ -16,6 +15,7 @@ use super::{
     query,
     route::text,
     session::{Called, Pass},
+    vapi::answering::{self, Ringing},
 };
 use crate::{
     privacy::Pii,

@@ -28,20 +28,24 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::{
-    Shared, Step,
-    accept::Connection,
-    answer::{Answer, Refused, typed},
-    answering, body,
-    calls::Errand,
+    answering,
     created::{self, Joining, Reached, new_id},
-    driver, limits, listen,
-    metrics::{self, Refusal as Why},
-    query, recordings,
-    route::{bearer, find, text, upgradable, upgrade},
-    session::{self, Arrival},
-    tap::{PIECES_WAITING_MAX, Sides},
+    listen, recordings,
 };
 use crate::{
+    gateway::{
+        Shared, Step,
+        accept::Connection,
+        answer::{Answer, Refused, typed},
+        body,
+        calls::Errand,
+        driver, limits,
+        metrics::{self, Refusal as Why},
+        query,
+        route::{bearer, find, text, upgradable, upgrade},
+        session::{self, Arrival},
+        tap::{PIECES_WAITING_MAX, Sides},
+    },
     privacy::Pii,
     tenant::Tenant,
     transport::{Transport, VapiServer, vapi::parse_control},

@@ -223,7 +223,7 @@ async fn on_disk<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::recordings::file::tests::Place;
+    use crate::gateway::vapi::recordings::file::tests::Place;
 
     /// A piece of 20 ms in which every sample is this.
     fn piece(level: i16) -> Vec<u8> {

@@ -35,4 +35,4 @@ mod through;
 
 pub use line::{CallOver, FromVapi, VapiCall};
 pub use open::DialError;
-pub(super) use through::{Through, put_through};
+pub(in crate::gateway) use through::{Through, put_through};

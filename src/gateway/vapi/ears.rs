@@ -25,12 +25,12 @@ use tokio::{
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tracing::Instrument;
 
-use super::{
-    Shared, Step, clock, limits, metrics,
-    recogniser::{Recognised, Recogniser},
-    socket::{Received, Socket},
-};
 use crate::{
+    gateway::{
+        Shared, Step, clock, limits, metrics,
+        recogniser::{Recognised, Recogniser},
+        socket::{Received, Socket},
+    },
     tenant::{Permit, Tenant},
     transport::Message,
     vapi::peer::{

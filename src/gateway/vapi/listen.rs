@@ -6,12 +6,14 @@ use bytes::Bytes;
 use tokio::{net::TcpStream, select, sync::mpsc, time::sleep_until};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::{
-    Shared, Step, clock,
-    socket::{Received, Socket},
-    tap::Sides,
+use crate::{
+    gateway::{
+        Shared, Step, clock,
+        socket::{Received, Socket},
+        tap::Sides,
+    },
+    transport::Message,
 };
-use crate::transport::Message;
 
 /// Sends what is heard until the call is over, or the listener goes.
 pub(super) async fn run(

@@ -7,18 +7,19 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use hyper::{Request, StatusCode, body::Incoming, header::HeaderMap};
 
-use super::{
-    Shared,
-    accept::Connection,
-    answer::{Answer, Refused, streamed, typed},
-    body, clock,
-    drain::Step,
-    ears, limits,
-    metrics::{self, Engine, Refusal},
-    route::{BUSY, DRAINING, FULL, TOKEN, find, text, upgradable, upgrade},
-    streams::complain,
-};
+use super::ears;
 use crate::{
+    gateway::{
+        Shared,
+        accept::Connection,
+        answer::{Answer, Refused, streamed, typed},
+        body, clock,
+        drain::Step,
+        limits,
+        metrics::{self, Engine, Refusal},
+        route::{BUSY, DRAINING, FULL, TOKEN, find, text, upgradable, upgrade},
+        streams::complain,
+    },
     providers::{Kind, ProviderError},
     tenant::Tenant,
     vapi::{

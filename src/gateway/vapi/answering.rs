@@ -17,14 +17,10 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use super::{
-    Shared, clock,
-    created::{self, Reached},
-    metrics,
-    session::Called,
-};
+use super::created::{self, Reached};
 use crate::{
     audio::Format,
+    gateway::{Shared, clock, metrics, session::Called},
     language::Language,
     privacy::Pii,
     tenant::{Permit, Tenant},
@@ -69,7 +65,7 @@ impl Said {
 }
 
 /// What becomes of a call that rings.
-pub(super) enum Ringing {
+pub(in crate::gateway) enum Ringing {
     /// Its stream is opened; whoever is named by the switchboard answers, or the shop's own receptionist.
     Answered(Option<Called>),
     /// Nobody here talks to it: the carrier does this.
@@ -77,7 +73,7 @@ pub(super) enum Ringing {
 }
 
 /// Asks who answers a call that is to be created over REST, and writes that into it. The error is why nobody does.
-pub(super) async fn name(
+pub(in crate::gateway) async fn name(
     tenant: &Arc<Tenant>,
     id: &str,
     wanted: &mut CreateCall,
@@ -103,7 +99,7 @@ pub(super) async fn name(
 }
 
 /// Asks who answers a call by telephone, and puts it on the switchboard. It has a line of the tenant.
-pub(super) async fn telephone(
+pub(in crate::gateway) async fn telephone(
     shared: &Arc<Shared>,
     tenant: &Arc<Tenant>,
     permit: Permit,

@@ -114,7 +114,7 @@ fn created_s(id: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::recordings::file::tests::Place;
+    use crate::gateway::vapi::recordings::file::tests::Place;
 
     const NOW_S: i64 = 1_788_251_400;
     const DAY_S: i64 = 86_400;

@@ -36,16 +36,18 @@ use tokio::{
 };
 use tracing::Instrument;
 
-pub(super) use address::{places, sides};
-pub(super) use recorder::Recorder;
-pub(super) use serve::{redirected, serve};
+pub(in crate::gateway) use address::{places, sides};
+pub(in crate::gateway) use recorder::Recorder;
+pub(in crate::gateway) use serve::{redirected, serve};
 
 use self::{recorder::Making, shelf::Shelf};
-use super::{
-    Shared, Step, clock,
-    metrics::{self, Erasure},
+use crate::{
+    gateway::{
+        Shared, Step, clock,
+        metrics::{self, Erasure},
+    },
+    tenant::{Tenant, TenantId},
 };
-use crate::tenant::{Tenant, TenantId};
 
 /// So often recordings that have become too old are looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(3_600);
@@ -57,7 +59,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(5);
 type Name = (TenantId, Box<str>);
 
 /// The recordings of one gateway.
-pub(super) struct Recordings {
+pub(in crate::gateway) struct Recordings {
     /// What addresses are signed with. It dies with the process, and they with it.
     key: hmac::Key,
     /// Those that are being made.
@@ -76,11 +78,11 @@ impl Default for Recordings {
 
 /// A call is being recorded: what its minutes ask about it.
 #[derive(Debug, Clone)]
-pub(super) struct Recorded(Arc<Making>);
+pub(in crate::gateway) struct Recorded(Arc<Making>);
 
 impl Recorded {
     /// There will be a recording, as far as we know.
-    pub(super) fn is_kept(&self) -> bool {
+    pub(in crate::gateway) fn is_kept(&self) -> bool {
         !self.0.is_gone()
     }
 }
@@ -101,7 +103,11 @@ impl Drop for UnderWay {
 impl Recordings {
     /// Begins to record a call: what is put into the recorder is written until that is dropped. `None` where the tenant
     /// records nothing.
-    pub(super) fn begin(self: &Arc<Self>, tenant: &Arc<Tenant>, call: &str) -> Option<(Recorder, Recorded)> {
+    pub(in crate::gateway) fn begin(
+        self: &Arc<Self>,
+        tenant: &Arc<Tenant>,
+        call: &str,
+    ) -> Option<(Recorder, Recorded)> {
         let plan = tenant.profile().vapi.recordings.filter(|_| tenant.records())?;
         let path = Shelf::of(tenant)?.path(call)?;
         let making = Arc::new(Making::new(path, plan.bytes_max));
@@ -125,7 +131,7 @@ impl Recordings {
     }
 
     /// Whether there is a recording of a call. One that has just ended is waited for.
-    pub(super) async fn has(&self, tenant: &Tenant, call: &str) -> bool {
+    pub(in crate::gateway) async fn has(&self, tenant: &Tenant, call: &str) -> bool {
         let Some(path) = Shelf::of(tenant).and_then(|shelf| shelf.path(call)) else { return false };
         let name: Name = (tenant.id().clone(), call.into());
         let made = async {
@@ -144,7 +150,7 @@ impl Recordings {
     }
 
     /// Erases the recording of a call, also while it is being made. An error leaves it where it is.
-    pub(super) async fn erase(&self, tenant: &Tenant, call: &str) -> io::Result<()> {
+    pub(in crate::gateway) async fn erase(&self, tenant: &Tenant, call: &str) -> io::Result<()> {
         let Some(shelf) = Shelf::of(tenant) else { return Ok(()) };
         let name: Name = (tenant.id().clone(), call.into());
         let making = self.making().get(&name).cloned();
@@ -195,7 +201,7 @@ impl fmt::Debug for Recordings {
 }
 
 /// Keeps the recordings of every tenant within its bounds until the shutdown is done.
-pub(super) async fn keep_tidy(shared: &Shared) {
+pub(in crate::gateway) async fn keep_tidy(shared: &Shared) {
     let tidying = async {
         loop {
             for id in shared.directory.ids() {

@@ -13,9 +13,10 @@ use serde_json::{
 };
 use tokio::runtime::Handle;
 
-use super::{CallName, Watch, clock, observe::reason, recordings::Recorded};
+use super::recordings::Recorded;
 use crate::{
     call::{Event, Message, Role, Turn},
+    gateway::{CallName, Watch, clock, observe::reason},
     tenant::{CallRecord, Tenant},
     transport::vapi::{EndedReason, Kind},
     vapi::{
@@ -67,24 +68,24 @@ impl Clocked {
 }
 
 /// The minutes for the program at the other end.
-pub(super) struct Conversation {
+pub(in crate::gateway) struct Conversation {
     /// The system prompt, where the program may know it: its own customer wrote it.
     instructions: Arc<str>,
     clocked: Mutex<Clocked>,
 }
 
 impl Conversation {
-    pub(super) fn new(instructions: Arc<str>) -> Self {
+    pub(in crate::gateway) fn new(instructions: Arc<str>) -> Self {
         Self { instructions, clocked: Mutex::new(Clocked::new()) }
     }
 
     /// Something happened.
-    pub(super) fn event(&self, event: &Event) {
+    pub(in crate::gateway) fn event(&self, event: &Event) {
         self.clocked.lock().unwrap_or_else(PoisonError::into_inner).event(event);
     }
 
     /// The conversation as a model reads it, and in Vapi's form.
-    pub(super) fn written<'a>(
+    pub(in crate::gateway) fn written<'a>(
         &self,
         history: impl Iterator<Item = &'a Message>,
     ) -> Option<(Box<RawValue>, Box<RawValue>)> {
@@ -99,7 +100,7 @@ impl Conversation {
 }
 
 /// Watches one call that was created, and tells the switchboard when it is over, whatever becomes of it.
-pub(super) struct MinuteTaker {
+pub(in crate::gateway) struct MinuteTaker {
     board: Arc<Switchboard>,
     call: String,
     fitted: Arc<Fitted>,
@@ -118,7 +119,7 @@ struct Inner {
 }
 
 impl MinuteTaker {
-    pub(super) fn new(
+    pub(in crate::gateway) fn new(
         tenant: &Tenant,
         call: &str,
         fitted: &Arc<Fitted>,
@@ -138,7 +139,7 @@ impl MinuteTaker {
 
     /// The call is recorded, and this is where that can be had.
     #[must_use]
-    pub(super) fn recorded(mut self, recorded: Option<(Recorded, Recording)>) -> Self {
+    pub(in crate::gateway) fn recorded(mut self, recorded: Option<(Recorded, Recording)>) -> Self {
         self.recorded = recorded;
         self
     }
@@ -214,7 +215,13 @@ impl Watch for MinuteTaker {
 
 /// A call is over in which nobody ever spoke: its customer's server hears of that as of any other, and nothing remains of it.
 /// The switchboard knows already that it is over.
-pub(super) fn never_begun(board: &Switchboard, call: &str, customer: &Customer, why: EndedReason, at: Timestamp) {
+pub(in crate::gateway) fn never_begun(
+    board: &Switchboard,
+    call: &str,
+    customer: &Customer,
+    why: EndedReason,
+    at: Timestamp,
+) {
     let artifact = Artifact::default();
     board.keep(call, artifact.clone(), at);
     customer.tell(&status(Status::Ended, Some(why)));

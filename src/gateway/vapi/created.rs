@@ -13,15 +13,12 @@ use serde_json::{Map, Value};
 use tokio::time::sleep;
 
 use super::{
-    Shared, Step,
-    calls::Errand,
-    clock,
     minutes::{MinuteTaker, never_begun},
     recordings::{self, Recorder},
-    session::Created,
 };
 use crate::{
     audio::Format,
+    gateway::{Shared, Step, calls::Errand, clock, session::Created},
     privacy::Pii,
     tenant::{Permit, Tenant},
     transport::vapi::{EndedReason, Wanted},
@@ -39,18 +36,18 @@ use crate::{
 const NAME_CHARS_MAX: usize = 40;
 
 /// By what a new call is known and reached.
-pub(super) struct Reached {
+pub(in crate::gateway) struct Reached {
     /// Its id.
-    pub(super) id: String,
+    pub(in crate::gateway) id: String,
     /// The secret part of its addresses.
-    pub(super) key: String,
+    pub(in crate::gateway) key: String,
     /// What they begin with: `https://` and a host.
-    pub(super) base: String,
+    pub(in crate::gateway) base: String,
 }
 
 impl Reached {
     /// An id and a key that nobody else has.
-    pub(super) fn at(base: String) -> Self {
+    pub(in crate::gateway) fn at(base: String) -> Self {
         Self { id: new_id(), key: new_key(), base }
     }
 
@@ -67,7 +64,7 @@ impl Reached {
 }
 
 /// Puts a call on the switchboard. What of its assistant has no effect is told besides.
-pub(super) fn create(
+pub(in crate::gateway) fn create(
     tenant: &Tenant,
     kind: Kind,
     reached: &Reached,
@@ -96,7 +93,7 @@ pub(super) fn create(
 }
 
 /// Whoever does not come in time leaves the line to others.
-pub(super) fn expire_later(shared: &Arc<Shared>, tenant: &Arc<Tenant>, id: String) {
+pub(in crate::gateway) fn expire_later(shared: &Arc<Shared>, tenant: &Arc<Tenant>, id: String) {
     let (shared, tenant) = (Arc::clone(shared), Arc::clone(tenant));
     tokio::spawn(async move {
         tokio::select! {
@@ -108,7 +105,7 @@ pub(super) fn expire_later(shared: &Arc<Shared>, tenant: &Arc<Tenant>, id: Strin
 }
 
 /// A call that nobody has come for is over, if there still is one: its customer's server hears of it.
-pub(super) fn call_off(tenant: &Arc<Tenant>, id: &str, why: EndedReason) {
+pub(in crate::gateway) fn call_off(tenant: &Arc<Tenant>, id: &str, why: EndedReason) {
     let (board, now) = (tenant.switchboard(), Timestamp::now());
     if let Some(fitted) = board.call_off(id, why, now) {
         never_begun(board, id, &customer(tenant, id, &fitted), why, now);
@@ -116,26 +113,26 @@ pub(super) fn call_off(tenant: &Arc<Tenant>, id: &str, why: EndedReason) {
 }
 
 /// What somebody finds who has come for a call.
-pub(super) struct Joining {
+pub(in crate::gateway) struct Joining {
     /// The shop, as the call is to be.
-    pub(super) tenant: Arc<Tenant>,
+    pub(in crate::gateway) tenant: Arc<Tenant>,
     /// The call, for who comes first.
-    pub(super) created: Option<Created>,
+    pub(in crate::gateway) created: Option<Created>,
     /// Its line, likewise.
-    pub(super) permit: Option<Permit>,
+    pub(in crate::gateway) permit: Option<Permit>,
     /// Who records it, likewise.
-    pub(super) recorder: Option<Recorder>,
+    pub(in crate::gateway) recorder: Option<Recorder>,
     /// The caller's number, where the customer told it.
-    pub(super) from: Option<Pii<String>>,
+    pub(in crate::gateway) from: Option<Pii<String>>,
     /// What audio is in, where nothing else says so.
-    pub(super) format: Format,
+    pub(in crate::gateway) format: Format,
     /// The events that the assistant wants its client to have.
-    pub(super) clients: Wanted,
+    pub(in crate::gateway) clients: Wanted,
 }
 
 /// Somebody comes for a call of this kind, with the key of its addresses. `None`: there is none, or not any more, or not for
 /// this key.
-pub(super) fn join(
+pub(in crate::gateway) fn join(
     shared: &Arc<Shared>,
     tenant: &Arc<Tenant>,
     kind: Kind,
@@ -193,7 +190,7 @@ fn answering(tenant: &Tenant, call: &CallObject) -> Map<String, Value> {
 }
 
 /// The way to the server of a call's customer. Every message says how the call stands.
-pub(super) fn customer(tenant: &Arc<Tenant>, call: &str, fitted: &Fitted) -> Customer {
+pub(in crate::gateway) fn customer(tenant: &Arc<Tenant>, call: &str, fitted: &Fitted) -> Customer {
     let (board, id) = (Arc::clone(tenant.switchboard()), call.to_owned());
     // What is told of a call that was deleted while it ran: which it was, and little else.
     let deleted = board.call(call).ok().map(|call| CallObject {
@@ -214,7 +211,7 @@ pub(super) fn customer(tenant: &Arc<Tenant>, call: &str, fitted: &Fitted) -> Cus
     Customer::new(Arc::clone(tenant), call, fitted.server.clone(), fitted.servers, Arc::new(wrap))
 }
 
-pub(super) fn new_id() -> String {
+pub(in crate::gateway) fn new_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 

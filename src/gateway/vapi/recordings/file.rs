@@ -161,10 +161,10 @@ pub(super) mod tests {
     use super::*;
 
     /// A folder of a test's own, gone with it.
-    pub(in crate::gateway::recordings) struct Place(pub(in crate::gateway::recordings) PathBuf);
+    pub(in crate::gateway::vapi::recordings) struct Place(pub(in crate::gateway::vapi::recordings) PathBuf);
 
     impl Place {
-        pub(in crate::gateway::recordings) fn new(name: &str) -> Self {
+        pub(in crate::gateway::vapi::recordings) fn new(name: &str) -> Self {
             let folder = std::env::temp_dir().join(format!("pronto-recordings-{name}-{}", std::process::id()));
             let _ = std::fs::remove_dir_all(&folder);
             std::fs::create_dir_all(&folder).expect("a folder for the test");
