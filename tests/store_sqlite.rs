@@ -457,6 +457,29 @@ async fn documents_are_kept_replaced_and_erased_and_are_one_tenants_only() {
     assert_eq!(kept, [document(DocumentKind::Call, "c", 3, "{}")]);
 }
 
+/// Regression: what was erased stood in free pages of the file until they were needed again.
+#[tokio::test]
+async fn what_is_erased_is_nowhere_in_the_file() {
+    let (folder, rossi) = (Folder::new("erased"), TenantId::new("rossi"));
+    let store = SqliteStore::open(folder.file()).await.expect("a new file");
+    // Short and long ones: they lie beside others on a page, and on pages of their own.
+    let words = ["a plate", "a name ".repeat(2_000).as_str()].map(|words| format!("erased {words}"));
+    let kept = document(DocumentKind::Call, "kept", 0, "this is kept");
+    let mut changes = vec![Change::Put(kept.clone())];
+    for (at, words) in words.iter().enumerate() {
+        changes.push(Change::Put(document(DocumentKind::Call, &at.to_string(), 1, words)));
+    }
+    store.change(&rossi, &changes).await.expect("writable");
+    for at in 0..words.len() {
+        store.change(&rossi, &[Change::Erase(DocumentKind::Call, at.to_string())]).await.expect("writable");
+    }
+    store.close().await;
+    let bytes = std::fs::read(folder.file()).expect("the file");
+    let holds = |words: &str| bytes.windows(words.len()).any(|window| window == words.as_bytes());
+    assert!(holds("this is kept") && !holds("erased a"));
+    assert!(!folder.file().with_extension("db-wal").exists(), "what was written before is in no other file");
+}
+
 #[tokio::test]
 async fn changes_of_documents_are_made_together_or_not_at_all() {
     let folder = Folder::new("together");

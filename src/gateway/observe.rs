@@ -57,6 +57,13 @@ pub(super) struct Observer {
 }
 
 impl Observer {
+    /// Tells those who watch that the call is over, where the call itself cannot.
+    pub(super) fn over(&self, ending: Ending) {
+        for watch in &self.watches {
+            watch.event(&self.name, &Event::Ended(ending));
+        }
+    }
+
     /// Passes one event on.
     pub(super) fn event(&self, event: &Event, call: &Call, wire: &mut Wire) {
         note(event);

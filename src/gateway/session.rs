@@ -307,6 +307,11 @@ async fn converse(
             (leave, history, CallReport { duration, ..CallReport::default() })
         }
         Through::Alone(mut history) => {
+            // Who was put through and lost has talked for a while: it may be another day.
+            let call = match history.is_empty() {
+                true => call,
+                false => Call::new(setup(tenant, wire, &started, true)).map_or(call, Box::new),
+            };
             let (leave, ours, report) = talk(shared, tenant, wire, &started, call, &observer, &mut active).await;
             history.extend(ours);
             (leave, history, report)
@@ -385,12 +390,14 @@ async fn apologise(
 ) -> Leave {
     wire.socket.cut(crate::call::Turn(u32::MAX));
     wire.clear();
-    // The peer's program hears no more events after this one; the caller still hears the apology.
+    // Nobody hears of more events after this one; the caller still hears the apology.
     wire.ended(reason(Ending::Panicked));
+    observer.over(Ending::Panicked);
+    let unseen = Observer { name: observer.name.clone(), watches: Vec::new(), conversation: None };
     let text = caller.language.phrases().text("call.apology").to_owned();
     let say = Control::Say { text, now: true, interruptible: false, then_end: true };
     if let Ok(call) = Call::new(setup(tenant, wire, started, false)) {
-        let mut driver = Driver::new(Box::new(call), wire, Streams::new(Arc::clone(tenant), caller), observer, active);
+        let mut driver = Driver::new(Box::new(call), wire, Streams::new(Arc::clone(tenant), caller), &unseen, active);
         let wait = Duration::from_secs(shared.settings.drain.goodbye_s);
         let said = AssertUnwindSafe(driver.run(&shared.drain, wait, Some(say))).catch_unwind();
         let _ = timeout(limits::APOLOGY_WAIT, said).await;

@@ -75,6 +75,8 @@ impl SqliteStore {
             .busy_timeout(BUSY_WAIT)
             .foreign_keys(true)
             .pragma("cache_size", PAGES_KEPT)
+            // What is erased or replaced is overwritten in the file: people were told that it is gone.
+            .pragma("secure_delete", "on")
             .disable_statement_logging();
         let writer = SqlitePoolOptions::new()
             .max_connections(1)

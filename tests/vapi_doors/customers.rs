@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Error, protocol::frame::coding::CloseCode};
 
 use super::{
-    gateway_shop::{Caller, Running, Script, TOKEN, profile, run_by},
+    gateway_shop::{Answer, Caller, Running, Script, TOKEN, profile, run_by},
     platform::{ask, path, valid},
     server::Server,
     vapi_shop::wait,
@@ -114,6 +114,32 @@ async fn a_call_under_way_that_is_deleted_ends_as_cancelled_for_everybody() {
     valid("ServerMessageEndOfCallReport", report);
     shop.close().await;
     assert_eq!(script.records.lock().unwrap()[0].end.as_ref().unwrap().ending, Ending::Cancelled);
+}
+
+/// Regression: the apology was a call of its own to whoever watched: it had ended for another reason than the report said, and
+/// its words stood in the place of all that had been said before.
+#[tokio::test]
+async fn after_a_bug_of_ours_everybody_is_told_the_same_end_and_what_was_said_before_it() {
+    let (server, script) = (Server::saying(200, "{}").await, Script::new(&["Buongiorno."], &[Answer::Panic]));
+    let shop = Running::start([tenant(&server, false, 1, &script)], QUICK, 100);
+    let made = ask(&shop, "POST", "/call", &call(json!({}))).await.body;
+    let id = made["id"].as_str().unwrap();
+    let mut client = connect(&shop, &made).await;
+    client.until("the greeting and its end", |c| c.voiced > 5 && c.silent > 10).await;
+    client.speak(600);
+    assert_eq!(client.hear_out().await.0, CloseCode::Error);
+
+    let died = "call.in-progress.error-vapifault-worker-died";
+    let told = told_of(&server, id).await;
+    assert_eq!(stands(&told), [("in-progress".into(), String::new()), ended(died)]);
+    let report = told.last().unwrap();
+    let shown = ask(&shop, "GET", &format!("/call/{id}"), &Value::Null).await.body;
+    for kept in [report, &shown] {
+        let transcript = kept["artifact"]["transcript"].as_str().unwrap();
+        assert_eq!(kept["endedReason"], died);
+        assert!(transcript.starts_with("AI: Il saluto") && transcript.contains("Buongiorno."), "{transcript}");
+    }
+    shop.close().await;
 }
 
 #[tokio::test]
