@@ -246,7 +246,6 @@ impl Call {
     /// The voice said something in the turn we are in.
     pub(super) fn voice(&mut self, now: Instant, clause: ClauseId, event: TtsEvent) {
         let (at, pushed) = (self.since_answer(now), self.mouth.pushed());
-        let unheard = self.mouth.unheard(now);
         let Some(reply) = &mut self.reply else { return };
         let Some(spoken) = reply.clause(clause).filter(|clause| clause.end.is_none()) else {
             self.late += 1;
@@ -256,14 +255,15 @@ impl Call {
             TtsEvent::Audio(samples) => {
                 spoken.start.get_or_insert(pushed);
                 let aside = spoken.aside;
+                if !aside && reply.report.first_audio.is_none() {
+                    reply.report.first_audio = Some(at);
+                    let unheard = self.mouth.unheard(now);
+                    let filler = reply.report.filler_frame.is_some() && !unheard.is_zero();
+                    reply.report.filler_heard = filler.then(|| at + unheard);
+                }
                 self.mouth.voice(&samples, self.setup.voice);
                 if !aside {
                     reply.unsaid = false;
-                    if reply.report.first_audio.is_none() {
-                        reply.report.first_audio = Some(at);
-                        let filler = reply.report.filler_frame.is_some() && !unheard.is_zero();
-                        reply.report.filler_heard = filler.then(|| at + unheard);
-                    }
                     reply.drop_silent_asides(pushed);
                 }
             }
